@@ -1,0 +1,1 @@
+"""Its place makes `tests/` importable: `from stub_server import StubServer`."""
