@@ -1,0 +1,287 @@
+"""The sync driver: performs the jobs that the tree hands out.
+
+It is a generator of events, and the caller's thread is the scheduler: the tree and the caller's tools run there.  Every LM
+call runs on a daemon thread that posts what came of it to an inbox and wakes the selector, so that a limit or Ctrl-C never
+waits for a call that hangs (a ThreadPoolExecutor would join its threads at exit).  Sandbox sessions need no thread: their
+descriptors are watched by the same selector; only opening one is done on a thread.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import queue
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, MutableMapping
+from typing import Any, Protocol
+
+from rlm_core.events import Chunk, Event
+from rlm_core.lms import Completion, LMCallError
+from rlm_core.loop import Ask, Failed, InSandbox, Query, Reply, Result, Run, UseTool, View
+from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
+from rlm_core.tree import Job, Key, Live, Lost, Tree
+
+OVERRAN = "The step ran past its time limit and did not stop when it was told to; its worker was ended."
+
+
+class Front(Protocol):
+    """What a packaging (the library, `llm`, DSPy) does for the drivers.  Only `tool` runs on the caller's thread.
+
+    `ask` may be a generator: it yields `Chunk`s and returns the reply.  Failures of an LM raise LMCallError."""
+
+    concurrency: int
+
+    def ask(self, view: View) -> Reply | Generator[Chunk, None, Reply]: ...
+
+    def ask_child(self, view: View) -> Reply: ...
+
+    def query(self, prompt: str, model: str | None) -> Completion: ...
+
+    def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
+def drive(
+    run: Run, front: Front, backend: Backend, journal: MutableMapping[Key, Any] | None = None
+) -> Generator[Event, None, Result]:
+    """Runs to the end, yielding events as they happen, and returns the result.
+
+    A KeyboardInterrupt that passes through carries what there is so far as its `result`.  Closing the generator ends
+    everything.  Raises SandboxError where the sandbox, and not the model's code, is at fault."""
+    driver = _Driver(Tree(run, front.concurrency, journal), front, backend)
+    try:
+        return (yield from driver.run())
+    except KeyboardInterrupt as interrupt:
+        interrupt.result = driver.tree.stop("cancelled")  # type: ignore[attr-defined]
+        raise
+    finally:
+        driver.close()
+
+
+class Threads:
+    """Daemon threads for calls that may hang.  Each job runs in a copy of the context variables of its submitter."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[tuple[contextvars.Context, Callable[[], None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._idle = 0
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            else:
+                self._count += 1
+                threading.Thread(target=self._serve, name="rlm-call", daemon=True).start()
+        self._jobs.put((contextvars.copy_context(), work))
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            context, work = job
+            context.run(work)
+            with self._lock:
+                self._idle += 1
+
+    def close(self) -> None:
+        """Lets idle threads end; a busy one ends after its call."""
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+
+class _Driver:
+    def __init__(self, tree: Tree, front: Front, backend: Backend):
+        self.tree, self.front, self.backend = tree, front, backend
+        self.threads = Threads()
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.events: deque[Event] = deque()
+        self.sessions: dict[Live, Session | None] = {}  # None while one is being opened
+        self.waiting: dict[Live, Job] = {}  # sandbox jobs in flight, or waiting for their session
+        self.selector = selectors.DefaultSelector()
+        self.wake_up, self.waker = socket.socketpair()
+        self.wake_up.setblocking(False)
+        self.waker.setblocking(False)
+        self.selector.register(self.wake_up, selectors.EVENT_READ)
+        self.closed = False
+
+    def run(self) -> Generator[Event, None, Result]:
+        while True:
+            for item in self.tree.ready():
+                if isinstance(item, Event):
+                    yield item
+                else:
+                    self.start(item)
+            while self.tree.ended:
+                self.close_session(self.tree.ended.pop())
+            if self.tree.result is not None:
+                return self.tree.result
+            self.wait()
+            while self.events:
+                yield self.events.popleft()
+
+    # ---- starting jobs
+
+    def start(self, job: Job) -> None:
+        request = job.request
+        if isinstance(request, UseTool):
+            self.tree.settle(job, self.use_tool(request))
+        elif isinstance(request, Query):
+            self.call(job, lambda: self.front.query(request.prompts[0], request.model))
+        elif isinstance(request, Ask):
+            self.open_session(job.live)  # behind the LM call: it will be needed
+            self.call(
+                job,
+                (lambda: self.stream(request.view))
+                if job.is_root
+                else (lambda: self.front.ask_child(request.view)),
+            )
+        else:
+            self.open_session(job.live)
+            self.waiting[job.live] = job
+            self.send(job.live)
+
+    def call(self, job: Job, function: Callable[[], Any]) -> None:
+        def work() -> None:
+            try:
+                value = function()
+            except LMCallError as error:
+                value = Failed(str(error), error.kind)
+            except BaseException as error:  # a bug: it must surface in the caller's thread, not end this one
+                self.post(lambda error=error: _raise(error))  # type: ignore[misc]
+                return
+            self.post(lambda: self.tree.settle(job, value))
+
+        self.threads.submit(work)
+
+    def stream(self, view: View) -> Reply:
+        reply = self.front.ask(view)
+        if not inspect.isgenerator(reply):
+            return reply  # type: ignore[return-value]
+        while True:
+            try:
+                chunk = next(reply)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            if self.closed:
+                reply.close()
+            self.post(lambda chunk=chunk: self.events.append(chunk))  # type: ignore[misc]
+
+    def use_tool(self, request: UseTool) -> Any:
+        try:
+            return self.front.tool(request.name, request.args, request.kwargs)
+        except Exception as error:
+            return Failed(f"{type(error).__name__}: {error}")
+
+    # ---- sandbox sessions
+
+    def open_session(self, live: Live) -> None:
+        if live in self.sessions:
+            return
+        self.sessions[live] = None
+        inputs = {name: context.value for name, context in live.run.task.inputs.items()}
+        repl = live.run.repl
+
+        def work() -> None:
+            try:
+                session = self.backend.open(inputs, repl)
+            except BaseException as error:
+                self.post(lambda error=error: _raise(error))  # type: ignore[misc]
+                return
+            self.post(lambda: self.opened(live, session))
+            if self.closed:
+                session.close()
+
+        self.threads.submit(work)
+
+    def opened(self, live: Live, session: Session) -> None:
+        if live not in self.sessions:  # its run has ended meanwhile
+            session.close()
+            return
+        self.sessions[live] = session
+        if live in self.waiting:
+            self.send(live)
+
+    def send(self, live: Live) -> None:
+        session = self.sessions[live]
+        if session is not None:
+            session.send(self.waiting[live].request.frame)  # type: ignore[attr-defined]
+            self.selector.register(session.fileno(), session.wants, live)
+
+    def feed(self, live: Live) -> None:
+        session = self.sessions[live]
+        assert session is not None
+        try:
+            frame = session.feed()
+        except WorkerLost as lost:
+            self.lose(live, str(lost))
+            return
+        if frame is None:
+            self.selector.modify(session.fileno(), session.wants, live)
+            return
+        self.selector.unregister(session.fileno())
+        self.tree.settle(self.waiting.pop(live), frame)
+
+    def lose(self, live: Live, reason: str) -> None:
+        job = self.waiting.pop(live)
+        self.close_session(live)
+        self.tree.settle(job, Lost(reason))
+
+    def close_session(self, live: Live) -> None:
+        self.waiting.pop(live, None)
+        session = self.sessions.pop(live, None)
+        if session is not None:
+            if session.fileno() in self.selector.get_map():
+                self.selector.unregister(session.fileno())  # before closing: the number may be used again
+            session.close()
+
+    # ---- waiting
+
+    def wait(self) -> None:
+        """Until something came back, or a deadline passed."""
+        moments = [deadline for _, deadline in self.deadlines()]
+        if self.tree.budget.deadline is not None:
+            moments.append(self.tree.budget.deadline)
+        timeout = max(0.0, min(moments) - time.monotonic()) if moments else None
+        for key, _ in self.selector.select(timeout):
+            if key.data is None:
+                self.wake_up.recv(4096)
+            elif key.data in self.waiting:
+                self.feed(key.data)
+        while not self.inbox.empty():
+            self.inbox.get()()
+        for live, deadline in list(self.deadlines()):
+            if time.monotonic() > deadline:
+                self.lose(live, OVERRAN)
+        self.tree.tick()
+
+    def deadlines(self) -> Iterator[tuple[Live, float]]:
+        for live in self.waiting:
+            session = self.sessions.get(live)
+            if session is not None and session.deadline is not None:
+                yield live, session.deadline
+
+    def post(self, action: Callable[[], None]) -> None:
+        """From any thread: `action` is done on the caller's."""
+        self.inbox.put(action)
+        try:
+            self.waker.send(b"x")
+        except OSError:  # full: it will wake anyway; closed: the run is over
+            pass
+
+    def close(self) -> None:
+        self.closed = True
+        self.threads.close()
+        for live in list(self.sessions):
+            self.close_session(live)
+        self.selector.close()
+        self.wake_up.close()
+        self.waker.close()
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,247 @@
+"""`Limits`, and the one `Budget` that a whole tree of calls shares.
+
+Everything is reserved before it is sent.  Sub-calls *refuse*: the code that asked gets an error it can handle, and the run
+goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and the run ends with what it has.
+One thread touches a budget (the one that steps the tree), so nothing is locked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rlm_core.lms import Usage
+
+CHARS_PER_TOKEN = 4  # an estimate for what no tokenizer has counted
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use.  One allowance for the whole tree of calls; None lifts a limit.
+
+    iterations    steps of one run's root LM (children have as many each)
+    depth         0: a REPL without sub-calls; 1: sub-calls to an LM; 2 and more: child RLMs
+    sub_calls     calls that code makes, in the whole tree
+    tokens        in and out, of all calls
+    cost          dollars, where prices are known
+    seconds       of the whole run
+    step_seconds  of one step's own code, not counting the calls it waits for
+    errors        turns without runnable code, in a row
+    concurrency   calls at once; None takes the model's own default
+    output_chars  of a step's output that the root LM is shown
+    memory        bytes for a worker beyond what its inputs need; None for the default
+    """
+
+    iterations: int = 20
+    depth: int = 1
+    sub_calls: int | None = 200
+    tokens: int | None = 3_000_000
+    cost: float | None = 5.0
+    seconds: float | None = 3_600.0
+    step_seconds: float = 60.0
+    errors: int = 3
+    concurrency: int | None = None
+    output_chars: int = 20_000
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"Limits({name}={value!r}): must be at least {least}")
+
+
+_LEAST = {
+    "iterations": 1,
+    "depth": 0,
+    "sub_calls": 0,
+    "tokens": 0,
+    "cost": 0,
+    "seconds": 0,
+    "step_seconds": 0.01,
+    "errors": 1,
+    "concurrency": 1,
+    "output_chars": 100,
+    "memory": 0,
+}
+
+
+class Refused(Exception):
+    """The code asked for more sub-calls than are left.  Nothing was sent; the run goes on."""
+
+
+class LimitReached(Exception):
+    """Tokens, cost or seconds are used up.  The run ends; `limit` names which."""
+
+    def __init__(self, limit: str, text: str):
+        super().__init__(text)
+        self.limit = limit
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the calls of one role, depth and model used.  `cost` is None once a call's cost was not known."""
+
+    role: str  # "root": the root LM; "child": the root LM of a child RLM; "sub": a plain sub-call
+    depth: int
+    model: str
+    calls: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cost: float | None = 0.0
+
+    def add(self, usage: Usage) -> None:
+        self.calls += 1
+        self.input += usage.input
+        self.output += usage.output
+        self.cached += usage.cached
+        self.cost = None if self.cost is None or usage.cost is None else self.cost + usage.cost
+
+
+@dataclass(frozen=True, slots=True)
+class RunUsage:
+    """All that a run used: its rows by role, depth and model, and their sums."""
+
+    rows: tuple[Spent, ...] = ()
+
+    def of(self, role: str) -> RunUsage:
+        return RunUsage(tuple(row for row in self.rows if row.role == role))
+
+    @property
+    def calls(self) -> int:
+        return sum(row.calls for row in self.rows)
+
+    @property
+    def input(self) -> int:
+        return sum(row.input for row in self.rows)
+
+    @property
+    def output(self) -> int:
+        return sum(row.output for row in self.rows)
+
+    @property
+    def cached(self) -> int:
+        return sum(row.cached for row in self.rows)
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars, or None where any call's cost is not known."""
+        costs = [row.cost for row in self.rows if row.calls]
+        return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
+
+
+Estimate = Callable[[str, str | None, int], float | None]
+"""Dollars that a call costs at least, by role, model (None: the role's default) and input tokens; None: no price known."""
+
+
+@dataclass(slots=True)
+class Reservation:
+    tokens: int
+    cost: float
+
+
+@dataclass
+class Budget:
+    """What a tree of runs may use and has used.  `reserve_*` before a call, `record` or `release` after it."""
+
+    limits: Limits = field(default_factory=Limits)
+    estimate: Estimate = lambda role, model, tokens: None
+    clock: Callable[[], float] = time.monotonic
+    sub_calls: int = 0
+    latched: LimitReached | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+        self._rows: dict[tuple[str, int, str], Spent] = {}
+        self._tokens = 0
+        self._cost = 0.0
+        self._pending = Reservation(0, 0.0)
+
+    # ---- before a call
+
+    def reserve_sub_calls(self, count: int) -> None:
+        """Counts `count` sub-calls.  Raises Refused, and counts none, where fewer are left."""
+        allowed = self.limits.sub_calls
+        if allowed is not None and self.sub_calls + count > allowed:
+            left = allowed - self.sub_calls
+            raise Refused(
+                f"{count} sub-calls asked for, {left} of {allowed} left; none was sent. "
+                + ("Ask for fewer, with more text in each." if left else "Answer with what you have.")
+            )
+        self.sub_calls += count
+
+    def reserve(self, role: str, model: str | None, chars: int) -> Reservation:
+        """Sets aside what a call with a prompt of `chars` characters will use at least.  Raises LimitReached (latched)."""
+        self.check()
+        tokens = chars // CHARS_PER_TOKEN
+        reservation = Reservation(tokens, self.estimate(role, model, tokens) or 0.0)
+        limits, pending = self.limits, self._pending
+        if limits.tokens is not None and self._tokens + pending.tokens + tokens > limits.tokens:
+            raise self._latch("tokens")
+        if limits.cost is not None and self._cost + pending.cost + reservation.cost > limits.cost:
+            raise self._latch("cost")
+        pending.tokens += reservation.tokens
+        pending.cost += reservation.cost
+        return reservation
+
+    # ---- after a call
+
+    def record(self, reservation: Reservation, role: str, depth: int, model: str, usage: Usage) -> None:
+        self.release(reservation)
+        row = self._rows.setdefault((role, depth, model), Spent(role, depth, model))
+        row.add(usage)
+        self._tokens += usage.input + usage.output
+        self._cost += usage.cost or 0.0
+
+    def release(self, reservation: Reservation) -> None:
+        """A call that failed gives back what was set aside for it."""
+        self._pending.tokens -= reservation.tokens
+        self._pending.cost -= reservation.cost
+
+    # ---- what is left
+
+    def check(self) -> None:
+        """Raises LimitReached where a latching limit is used up."""
+        if self.latched:
+            raise self.latched
+        for limit, used in (("tokens", self._tokens), ("cost", self._cost), ("seconds", self.seconds)):
+            allowed = getattr(self.limits, limit)
+            if allowed is not None and used >= allowed:
+                raise self._latch(limit)
+
+    def _latch(self, limit: str) -> LimitReached:
+        allowed = getattr(self.limits, limit)
+        self.latched = LimitReached(limit, f"the limit of {_AMOUNT[limit].format(allowed)} is reached")
+        return self.latched
+
+    @property
+    def seconds(self) -> float:
+        return self.clock() - self.started
+
+    @property
+    def deadline(self) -> float | None:
+        """When the run's time is over, on this budget's clock."""
+        return None if self.limits.seconds is None else self.started + self.limits.seconds
+
+    @property
+    def usage(self) -> RunUsage:
+        return RunUsage(tuple(self._rows.values()))
+
+    def left(self) -> str:
+        """What is left, in the words that the root LM reads after each step."""
+        parts = []
+        if self.limits.depth and self.limits.sub_calls is not None:
+            parts.append(f"{self.limits.sub_calls - self.sub_calls} sub-calls")
+        for used, allowed, word in (
+            (self._tokens, self.limits.tokens, "{:,.0f} tokens"),
+            (self._cost, self.limits.cost if self._cost else None, "${:.2f}"),
+            (self.seconds, self.limits.seconds, "{:.0f} s"),
+        ):
+            if allowed is not None and used * 2 > allowed:  # said once it begins to matter
+                parts.append(word.format(max(0.0, allowed - used)))
+        return ", ".join(parts)
+
+
+_AMOUNT = {"tokens": "{:,} tokens", "cost": "${:.2f}", "seconds": "{:g} seconds"}

@@ -1,0 +1,605 @@
+"""The strategy of a Recursive Language Model (arXiv 2512.24601, algorithm 1), sans-IO.
+
+`Run.steps()` is a generator.  It yields *requests* - ask the root LM, run code, call LMs or child RLMs, use a tool - and is
+sent what came of each; and it yields *events*, and is sent nothing.  It never calls a model, starts a process, waits or
+looks at a clock: the tree of runs (`rlm_core.tree`) steps it, and a driver (`drive`, `adrive`) does the work.  So the same
+loop serves sync and async code, `llm`, DSPy, and a replay from the journal.
+
+    reply = yield from Ask(view)        # typed: what comes back is named in the request's class
+    yield Stepped(...)                  # an event
+
+A failure outside is a reply (`Failed`), never thrown in: what a run has done is never lost to an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar
+
+from rlm_core import contract, replies
+from rlm_core.context import Context, ContextError
+from rlm_core.contract import Terms, Tool
+from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
+from rlm_core.grounding import occurs
+from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage
+from rlm_core.lms import Completion, Message, Usage
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
+from rlm_core.strategies import Strategy
+
+R = TypeVar("R")
+Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
+
+DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
+FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
+
+
+# ---- requests -----------------------------------------------------------------------------------------------------------
+
+
+class Request(Generic[R]):
+    """Something the loop wants done.  `yield from` one gives its typed reply."""
+
+    def __iter__(self) -> Generator[Request[Any] | Event, Any, R]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call that failed for good.  `kind` as in LMCallError."""
+
+    error: str
+    kind: str = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The root LM's reply, read."""
+
+    step: replies.Step
+    text: str
+    usage: Usage = Usage()
+    model: str = ""
+
+    @classmethod
+    def read(cls, completion: Completion) -> Reply:
+        return cls(replies.read(completion.text), completion.text, completion.usage, completion.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Request["Reply | Failed"]):
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class InSandbox(Request["HostCall | Done"]):
+    frame: Execute | Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Request["list[Completion | Failed]"]):
+    prompts: tuple[str, ...]
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recurse(Request["list[Result | Failed]"]):
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UseTool(Request["Any | Failed"]):
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+# ---- what the root LM is shown, and what a run comes to --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step of a trajectory.  `shown` is what the root LM read of it; `output` and `error` are all that came back."""
+
+    reasoning: str
+    code: str
+    output: str = ""
+    error: str = ""
+    shown: str = ""
+
+    def reply(self, fence: str) -> str:
+        """The assistant's message, made again from reasoning and code so that every front end sends the same."""
+        block = f"```{fence}\n{self.code}\n```" if self.code else ""
+        return "\n".join(part for part in (self.reasoning, block) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a root LM is shown: contract, strategy, card and question, and the turns so far.  A front renders it."""
+
+    contract: str
+    strategy: Strategy
+    card: str
+    query: str
+    turns: tuple[Turn, ...] = ()
+    closing: str = ""  # the last ask
+    path: Path = ()
+
+    def messages(self) -> list[Message]:
+        wording = contract.WORDINGS[self.strategy.wording]
+        system = "\n\n".join(part for part in (self.contract, self.strategy.advice) if part)
+        messages: list[Message] = [{"role": "system", "content": system}]
+        for example in self.strategy.examples:
+            messages.append(_user(contract.task(example.card, example.query, wording)))
+            for step in example.steps:
+                turn = Turn(step.reasoning, step.code, step.output)
+                messages.append({"role": "assistant", "content": turn.reply(wording.fence)})
+                if step is not example.steps[-1]:
+                    shown = wording.after.format(
+                        shown=step.output, query=example.query, turn="", turns="", left=""
+                    )
+                    messages.append(_user(shown))
+        messages.append(_user(contract.task(self.card, self.query, wording)))
+        for turn in self.turns:
+            messages.append({"role": "assistant", "content": turn.reply(wording.fence)})
+            messages.append(_user(turn.shown))
+        if self.closing:
+            messages[-1]["content"] += f"\n\n{self.closing}"
+        return messages
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to.
+
+    answer      the submitted value; the whole dict where there are several fields; None where there is none
+    status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer so far or None;
+                error; cancelled
+    reason      why, in a line: the limit's name, the error, what NOT_FOUND was told
+    unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed or returned
+    usage       by role, depth and model;  `trajectory`: the turns;  `seconds`: wall time
+    """
+
+    answer: Any
+    status: Status
+    reason: str = ""
+    unverified: bool = False
+    usage: RunUsage = field(default_factory=RunUsage)
+    trajectory: tuple[Turn, ...] = ()
+    seconds: float = 0.0
+
+
+# ---- the task -----------------------------------------------------------------------------------------------------------
+
+
+def _unchecked(values: dict[str, Any]) -> dict[str, Any]:
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a run is asked.  `check` may convert the submitted values; its ValueError is shown to the model, which goes on."""
+
+    query: str
+    inputs: Mapping[str, Context]
+    fields: tuple[str, ...] = ("answer",)
+    schema: str = ""  # what the values must be, in words, for the contract
+    check: Callable[[dict[str, Any]], dict[str, Any]] = _unchecked
+
+
+@dataclass
+class Run:
+    """One RLM: a task, a REPL, a root LM.  Children are runs of their own that share the budget."""
+
+    task: Task
+    budget: Budget
+    strategy: Strategy
+    tools: tuple[Tool, ...] = ()
+    window: int = DEFAULT_WINDOW  # of the root LM, in tokens
+    sub_window: int | None = None  # of sub-calls' model
+    depth: int = 0
+    path: Path = ()
+
+    turns: list[Turn] = field(default_factory=list)
+    shown: list[Turn] = field(default_factory=list)  # the turns as the root LM sees them, compacted
+    seen: list[str] = field(default_factory=list)  # what sub-calls and tools returned
+    variables: Mapping[str, str] = field(default_factory=dict)
+    draft: dict[str, Any] | None = None  # the last submission that was pushed back
+    pushed_back: set[str] = field(default_factory=set)
+    children: int = 0
+    bad_turns: int = 0
+
+    def __post_init__(self) -> None:
+        self.wording = contract.WORDINGS[self.strategy.wording]
+        self.limits = self.budget.limits
+        self.card = self._card()
+        self.contract = contract.render(self._terms(), self.wording)
+
+    # ---- the algorithm
+
+    def steps(self) -> Generator[Request[Any] | Event, Any, Result]:
+        """Yields requests and events, gives the result."""
+        chars = sum(context.chars for context in self.task.inputs.values())
+        yield Started(self.path, self.task.query, chars, self.card)
+        for turn in range(1, self.limits.iterations + 1):
+            yield Asking(self.path, turn, self.limits.iterations)
+            reply = yield from self._ask(turn)
+            if isinstance(reply, Failed):
+                return self.result("error", reply.error)
+            result = yield from self._act(reply.step, turn)
+            if result:
+                return result
+            if self.bad_turns >= self.limits.errors:
+                return self.result("error", f"{self.bad_turns} replies in a row held no code to run")
+        return (yield from self._last_ask())
+
+    def _ask(self, turn: int, closing: str = "") -> Generator[Request[Any] | Event, Any, Reply | Failed]:
+        self._compact(FULL_SHARE, KEPT_SHARE)
+        reply = yield from Ask(self._view(closing))
+        if isinstance(reply, Failed) and reply.kind == "overflow" and self.shown:
+            yield Noted(self.path, f"{reply.error} - history compacted, asking again")
+            self._compact(0.0, KEPT_SHARE / 2)
+            reply = yield from Ask(self._view(closing))
+        if isinstance(reply, Failed):
+            yield Replied(self.path, turn, "", "", error=reply.error)
+        else:
+            yield Replied(self.path, turn, reply.text, reply.step.code, reply.usage, reply.model)
+        return reply
+
+    def _act(self, step: replies.Step, turn: int) -> Generator[Request[Any] | Event, Any, Result | None]:
+        """One step: run the reply's code, or take its text-level final.  A result ends the run."""
+        last = turn >= self.limits.iterations
+        if step.code:
+            self.bad_turns = 0
+            done = yield from self._execute(step.code)
+        elif step.final:
+            self.bad_turns = 0
+            done = yield from self._final(step.final)
+        else:
+            self.bad_turns += 1
+            told = self.wording.no_code.format(submit=contract.submit_call(self.task.fields))
+            yield self._record(step, Done("", None), told, turn)
+            return None
+        said = ""
+        if done.submitted:
+            values, said = self._judge(done.submitted, step, done, last)
+            if values is not None:
+                yield self._record(step, done, "", turn)
+                return self._settled(done.submitted, values)
+            yield Noted(self.path, said)
+        elif step.code:
+            said = self._nudge(step.code, done)
+        yield self._record(step, done, said, turn)
+        return None
+
+    def _last_ask(self) -> Generator[Request[Any] | Event, Any, Result]:
+        """The iterations are used up: one last answer is asked for, with everything still in the prompt."""
+        turn = self.limits.iterations + 1
+        variables = ", ".join(f"{name} ({what})" for name, what in self.variables.items())
+        closing = self.wording.last.format(
+            submit=contract.submit_call(self.task.fields),
+            query=self.task.query,
+            variables=f"\nYour variables: {variables}." if variables else "",
+        )
+        reply = yield from self._ask(turn, closing)
+        if isinstance(reply, Failed):
+            return self.result("limit", f"iterations; the last ask failed: {reply.error}")
+        step = reply.step
+        done = Done("", None)
+        if step.code:
+            done = yield from self._execute(step.code)
+        elif step.final:
+            done = yield from self._final(step.final)
+        elif step.prose and len(self.task.fields) == 1:
+            done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
+        yield self._record(step, done, "", turn)
+        if done.submitted:
+            values, _ = self._judge(done.submitted, step, done, last=True)
+            if values is not None:
+                self.draft = values
+                settled = self._settled(done.submitted, values)
+                return (
+                    settled
+                    if settled.status == "not_found"
+                    else replace(settled, status="limit", reason="iterations")
+                )
+        return self.result("limit", "iterations")
+
+    # ---- a step's code, and what it asks of the host
+
+    def _execute(self, code: str) -> Generator[Request[Any] | Event, Any, Done]:
+        frame = yield from InSandbox(Execute(code, self.limits.step_seconds))
+        while isinstance(frame, HostCall):
+            try:
+                value = yield from self._serve(frame)
+            except (Refused, ContextError, TypeError, ValueError) as error:
+                value = Failed(str(error))
+            if isinstance(value, Failed):
+                frame = yield from InSandbox(Resume(error=value.error))
+            else:
+                frame = yield from InSandbox(Resume(value))
+        self.variables = frame.variables or self.variables
+        return frame
+
+    def _serve(self, call: HostCall) -> Generator[Request[Any] | Event, Any, Any]:
+        """What the code asked for; a `Failed` is raised there.  Refusals and wrong arguments raise here."""
+        if call.name in {tool.name for tool in self.tools}:
+            value = yield from UseTool(call.name, call.args, call.kwargs)
+            if not isinstance(value, Failed):
+                self.seen.append(str(value))
+            return value
+        if call.name == "llm_query":
+            (answer,) = yield from self._query((call.args[0],), call.kwargs.get("model"))
+        elif call.name == "llm_query_batched":
+            return (yield from self._query(tuple(call.args[0]), call.kwargs.get("model")))
+        elif call.name == "rlm_query":
+            (answer,) = yield from self._recurse((call.args,))
+        else:
+            return (yield from self._recurse(tuple(map(tuple, call.args[0]))))
+        return Failed(str(answer).removeprefix("[ERROR] ")) if isinstance(answer, LMError) else answer
+
+    def _query(
+        self, prompts: tuple[str, ...], model: str | None
+    ) -> Generator[Request[Any] | Event, Any, list[str | LMError]]:
+        for prompt in prompts:
+            if self.sub_window and len(prompt) > self.sub_window * CHARS_PER_TOKEN:
+                raise Refused(
+                    f"a prompt of {len(prompt):,} characters does not fit the model's window of about "
+                    f"{self.sub_window * CHARS_PER_TOKEN:,} characters; none was sent. Send smaller pieces."
+                )
+        self.budget.reserve_sub_calls(len(prompts))
+        yield SubCalling(self.path, "llm_query", len(prompts))
+        answers = yield from Query(prompts, model)
+        return self._returned(answer.text if isinstance(answer, Completion) else answer for answer in answers)
+
+    def _recurse(
+        self, calls: tuple[tuple[Any, ...], ...]
+    ) -> Generator[Request[Any] | Event, Any, list[str | LMError]]:
+        if self.depth + 1 >= self.limits.depth:  # at the depth limit a plain call
+            return (
+                yield from self._query(
+                    tuple(f"{query}\n\n{_plain(context)}" for query, context in calls), None
+                )
+            )
+        children = tuple(self._child(str(query), context) for query, context in calls)
+        self.budget.reserve_sub_calls(len(children))
+        yield SubCalling(self.path, "rlm_query", len(children))
+        results = yield from Recurse(children)
+        return self._returned(_answer(result) if isinstance(result, Result) else result for result in results)
+
+    def _returned(self, answers: Any) -> list[str | LMError]:
+        texts = [
+            LMError(f"[ERROR] {answer.error}") if isinstance(answer, Failed) else answer for answer in answers
+        ]
+        self.seen.extend(text for text in texts if not isinstance(text, LMError))
+        return texts
+
+    def _child(self, query: str, context: Any) -> Run:
+        self.children += 1
+        return Run(
+            Task(query, {"context": Context.of(context)}),
+            self.budget,
+            self.strategy,
+            self.tools,
+            self.window,
+            self.sub_window,
+            self.depth + 1,
+            (*self.path, self.children),
+        )
+
+    # ---- finals
+
+    def _final(self, final: replies.Final) -> Generator[Request[Any] | Event, Any, Done]:
+        """A text-level final: the value of a variable where it names one, else its own text."""
+        name = final.var or (final.value if final.value in self.variables else "")
+        if name:
+            return (yield from self._execute(f"FINAL_VAR({name!r})"))
+        text = final.value
+        if text.strip("\"'` ").startswith("NOT_FOUND"):
+            return Done("", None, Submission("not_found", {"reason": text.partition(":")[2].strip()}))
+        if len(self.task.fields) > 1:
+            return Done(
+                "", f"FINAL gives one value; end with {contract.submit_call(self.task.fields)} in code"
+            )
+        return Done("", None, Submission("submit", {self.task.fields[0]: text}, literal=True))
+
+    def _judge(
+        self, submitted: Submission, step: replies.Step, done: Done, last: bool
+    ) -> tuple[dict[str, Any] | None, str]:
+        """The values of a submission that counts; or None and what the model is told instead.  Each rule pushes back once."""
+        looked = any(turn.code for turn in self.turns) or bool(step.code)
+        if not looked and not last and self._push("no code yet"):
+            return None, "No code has looked into the text yet. Do that first, then answer."
+        if submitted.kind == "not_found":
+            return submitted.values, ""
+        try:
+            values = self.task.check(dict(submitted.values))
+        except ValueError as error:
+            self.draft = self.draft or submitted.values
+            return None, f"The submission does not fit: {error}. Submit again."
+        if not submitted.literal or last:
+            return values, ""
+        self.draft = values
+        if step.code and done.output.strip() and self._push("unseen output"):
+            return None, (
+                "This block submitted a value written out in it before its own output was read. Read the output above, "
+                "then submit again."
+            )
+        if not self._grounded(values, done) and self._push("not grounded"):
+            return None, (
+                f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed so far. "
+                "Check it against the text, then submit again; or say that the text does not hold the answer."
+            )
+        return values, ""
+
+    def _settled(self, submitted: Submission, values: dict[str, Any]) -> Result:
+        if submitted.kind == "not_found":
+            return self.result("not_found", str(values.get("reason", "")), {})
+        unverified = submitted.literal and not self._grounded(values, None)
+        return replace(self.result("answered", "", values), unverified=unverified)
+
+    def _push(self, rule: str) -> bool:
+        """Whether this rule may still push back; it may once in a run."""
+        fresh = rule not in self.pushed_back
+        self.pushed_back.add(rule)
+        return fresh
+
+    def _grounded(self, values: dict[str, Any], done: Done | None) -> bool:
+        """Whether every short value stands in the question, the inputs, or in what was printed or returned so far."""
+        printed = [turn.output for turn in self.turns] + self.seen + [self.task.query]
+        for leaf in _leaves(values):
+            text = str(leaf)
+            if len(text) > MAX_GROUNDED or not any(char.isalnum() for char in text):
+                continue
+            if not (
+                occurs(text, printed) or any(context.contains(text) for context in self.task.inputs.values())
+            ):
+                return False
+        return True
+
+    # ---- what the root LM is told
+
+    def _nudge(self, code: str, done: Done) -> str:
+        """A word on a step that leads nowhere."""
+        if self.turns and (code, done.output) == (self.turns[-1].code, self.turns[-1].output):
+            return "The same code gave the same output. Answer from it, or try something else."
+        names = (*self.task.inputs, *LOOKING)
+        if not any(name in turn.code for turn in (*self.turns, Turn("", code)) for name in names):
+            return f"No code has looked into {' or '.join(f'`{name}`' for name in self.task.inputs)} yet."
+        return ""
+
+    def _record(self, step: replies.Step, done: Done, said: str, turn: int) -> Event:
+        """Adds a turn to the trajectory and gives its event."""
+        error = done.error or ""
+        shown = "\n".join(part for part in (done.output.rstrip("\n"), error, said) if part)
+        if not shown and not done.submitted:
+            shown = "(no output; print what you want to see)"
+        left = self.budget.left()
+        shown = self.wording.after.format(
+            shown=shown,
+            query=self.task.query,
+            turn=turn,
+            turns=self.limits.iterations,
+            left=f"; left: {left}" if left else "",
+        )
+        reasoning = step.prose or ("" if step.code else _as_text(step.final))
+        self.turns.append(Turn(reasoning, step.code, done.output, error, shown))
+        self.shown.append(self.turns[-1])
+        return Stepped(self.path, turn, step.code, done.output, error, shown, done.seconds)
+
+    def _view(self, closing: str = "") -> View:
+        return View(
+            self.contract, self.strategy, self.card, self.task.query, tuple(self.shown), closing, self.path
+        )
+
+    def _compact(self, above: float, to: float) -> None:
+        """Cuts the oldest outputs when the prompt fills `above` of the window, until it fills `to`.  Task, contract and card
+        are never cut, nor the newest turn."""
+        size = sum(len(message["content"]) for message in self._view().messages())
+        window = self.window * CHARS_PER_TOKEN
+        if size <= above * window:
+            return
+        for index, turn in enumerate(self.shown[:-1]):
+            if size <= to * window:
+                return
+            shown = (
+                f"{turn.shown[:200]}\n[... {len(turn.shown) - 200:,} characters of this old output left out]"
+            )
+            code = turn.code if len(turn.code) < 2_000 else f"{turn.code[:400]}\n# ... left out"
+            shorter = replace(turn, code=code, shown=shown if len(shown) < len(turn.shown) else turn.shown)
+            size -= len(turn.code) + len(turn.shown) - len(shorter.code) - len(shorter.shown)
+            self.shown[index] = shorter
+
+    def _card(self) -> str:
+        chars = self.strategy.card_chars or min(4_000, self.window * CHARS_PER_TOKEN // 10)
+        share = chars // len(self.task.inputs) if self.task.inputs else chars
+        cards = [f"`{name}`: {context.card(max_chars=share)}" for name, context in self.task.inputs.items()]
+        return "\n\n".join(cards)
+
+    def _terms(self) -> Terms:
+        return Terms(
+            inputs=tuple(self.task.inputs),
+            helpers=(*self.repl.helpers, *(name for name in self.repl.tools if name in SUB_CALLS)),
+            tools=self.tools,
+            fields=self.task.fields,
+            schema=self.task.schema,
+            sub_window=self.sub_window,
+            iterations=self.limits.iterations,
+            step_seconds=self.limits.step_seconds,
+            sub_calls=self.limits.sub_calls,
+        )
+
+    # ---- what the run's REPL holds
+
+    @property
+    def repl(self) -> Repl:
+        """What the run's sandbox session must offer.  An input or a tool that bears a helper's name wins."""
+        own = {*self.task.inputs, *(tool.name for tool in self.tools)}
+        default = Repl()
+        sub_calls = SUB_CALLS if self.limits.depth > self.depth else ()
+        return Repl(
+            tools=(*(tool.name for tool in self.tools), *(name for name in sub_calls if name not in own)),
+            helpers=tuple(name for name in default.helpers if name not in own),
+            fields=self.task.fields,
+            ready_answer="answer" not in own,
+            output_chars=self._output_chars(),
+            memory=self.limits.memory,
+        )
+
+    def _output_chars(self) -> int:
+        most = self.strategy.output_chars or self.limits.output_chars
+        return min(most, self.window * CHARS_PER_TOKEN // 8)
+
+    def result(self, status: Status, reason: str = "", values: dict[str, Any] | None = None) -> Result:
+        """The result as of now; without `values`, with the best there is: the last submission that was pushed back."""
+        values = values if values is not None else self.draft or {}
+        if not values:
+            answer = None
+        elif len(self.task.fields) == 1:
+            answer = values.get(self.task.fields[0])
+        else:
+            answer = values
+        return Result(
+            answer, status, reason, False, self.budget.usage, tuple(self.turns), self.budget.seconds
+        )
+
+
+SUB_CALLS = ("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched")
+LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs
+MAX_GROUNDED = 80  # characters: a longer value is prose, not a quotation
+
+
+def _user(content: str) -> Message:
+    return {"role": "user", "content": content}
+
+
+def _as_text(final: replies.Final | None) -> str:
+    if final is None:
+        return ""
+    return f"FINAL_VAR({final.var})" if final.var else f"FINAL({final.value})"
+
+
+def _plain(context: Any) -> str:
+    return context if isinstance(context, str) else str(context)
+
+
+def _answer(result: Result) -> str | Failed:
+    """A child's answer as its parent's code sees it."""
+    if result.status == "not_found":
+        return f"NOT_FOUND: {result.reason}"
+    if result.answer is None:
+        return Failed(f"the child RLM ended without an answer ({result.status}: {result.reason})")
+    return result.answer if isinstance(result.answer, str) else str(result.answer)
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, (list, tuple, set)):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [] if value is None or isinstance(value, bool) else [value]
+
+
+def _brief(values: dict[str, Any]) -> str:
+    text = repr(next(iter(values.values()))) if len(values) == 1 else repr(values)
+    return text if len(text) <= 120 else text[:117] + "..."

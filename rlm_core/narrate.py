@@ -1,0 +1,72 @@
+"""Events told as lines of text: what `verbose` prints, and what `llm` shows as reasoning."""
+
+from __future__ import annotations
+
+from rlm_core.events import (
+    Asking,
+    Chunk,
+    Ended,
+    Event,
+    Noted,
+    Replied,
+    Stepped,
+    SubCalled,
+    SubCalling,
+    ToolUsed,
+)
+
+MAX_LINES = 12  # of a step's output
+
+
+class Narrator:
+    """Tells one run's events in order.  Children are indented, and told without their chunks."""
+
+    def __init__(self) -> None:
+        self._streamed = False
+
+    def tell(self, event: Event) -> str:
+        """Text to write as it is, or ""."""
+        pad = "  " * len(event.path)
+        match event:
+            case Asking():
+                self._streamed = False
+                return f"{pad}[{_place(event)}step {event.turn}]\n"
+            case Chunk():
+                self._streamed = True
+                return event.text
+            case Replied():
+                if event.error:
+                    return f"{pad}! {event.error}\n"
+                if self._streamed and not event.path:
+                    return "" if event.text.endswith("\n") else "\n"
+                return _indented(event.code or event.text, pad)
+            case SubCalling():
+                return f"{pad}  {event.kind}: {event.count} at once\n" if event.count > 1 else ""
+            case SubCalled():
+                return f"{pad}  ! {event.error}\n" if event.error else ""
+            case ToolUsed():
+                return f"{pad}  {event.name}() " + (f"failed: {event.error}\n" if event.error else "used\n")
+            case Stepped():
+                text = "\n".join(part for part in (event.output.rstrip("\n"), event.error) if part)
+                return _indented(_cut(text), pad + "> ") if text else ""
+            case Noted():
+                return f"{pad}({event.text})\n"
+            case Ended() if event.path:
+                return f"{pad}[{_place(event)}{event.status}]\n"
+        return ""
+
+
+def _place(event: Event) -> str:
+    return f"child {'.'.join(map(str, event.path))}, " if event.path else ""
+
+
+def _indented(text: str, pad: str) -> str:
+    return "".join(f"{pad}{line}\n" for line in text.splitlines())
+
+
+def _cut(text: str) -> str:
+    lines = text.splitlines()
+    if len(lines) <= MAX_LINES:
+        return text
+    half = MAX_LINES // 2
+    return "\n".join([*lines[:half], f"... {len(lines) - 2 * half} lines ...", *lines[-half:]])

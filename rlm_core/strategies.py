@@ -1,0 +1,153 @@
+"""What may be optimized: the advice and the worked examples that a root LM gets beside its contract.
+
+A strategy also names the `wording` in which the contract speaks to its kind of model; what the contract *says* is generated
+from the live run and belongs to no strategy.  Strategies are saved as JSON, and never hold a context."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+FORMAT = 1  # of the JSON files
+
+
+class StrategyError(ValueError):
+    """No such strategy, or a file that is none; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn of a worked example: what the model said, the code it wrote, and what that printed."""
+
+    reasoning: str = ""
+    code: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked trajectory, shown as chat before the task.  The last step ends the run, and its output is not shown."""
+
+    query: str
+    card: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """name      how it is picked: `RLM(strategy=NAME)`, `llm -o strategy NAME`
+    advice    how to go about it, shown after the contract
+    examples  worked trajectories
+    wording   how the contract speaks: "full" for strong models, "small" for small ones (see `rlm_core.contract`)
+    card_chars, output_chars  the most that the card and a step's output may take, None for the run's own limits"""
+
+    name: str
+    advice: str
+    examples: tuple[Example, ...] = ()
+    wording: str = "full"
+    card_chars: int | None = None
+    output_chars: int | None = None
+
+
+DEFAULT = Strategy(
+    name="default",
+    advice="""\
+Look before you decide: print the parts of the context that show how it is built, then plan.
+Search the whole text with code before you read pieces of it. Try other words when a search finds nothing.
+Let code do what code does exactly: finding, counting, sorting, comparing, arithmetic.
+Let sub-calls do what takes reading: meaning, judgement, summaries. Give each the question, one large piece of text, and the \
+form of the answer that you want; batch them, and combine their answers in code.
+In structured data match field names and their meaning; never pick a value for its size.
+Keep results in variables. Before you submit, print what you are about to submit and where it stands in the text.
+When the text does not hold the answer, say so; do not answer from memory and do not guess.""",
+)
+
+FRUGAL = replace(
+    DEFAULT,
+    name="frugal",
+    advice=DEFAULT.advice
+    + """
+Sub-calls cost time and money. Make none for what a search or a few lines of code can settle. Batch about 200,000 characters \
+into each; never make one call per line or per record.""",
+)
+
+# The wording of the small profile was found by trying it on small models: see benchmarks/local_needles.py.
+SMALL = Strategy(
+    name="small",
+    advice="",
+    wording="small",
+    card_chars=600,
+    output_chars=1_500,
+    examples=(
+        Example(
+            query="How many lines are about a delayed train?",
+            card="context: text of 812,344 characters in 9,120 lines.",
+            steps=(
+                Step("", 'print(len(grep("delayed train")))', "31"),
+                Step("FINAL(31)"),
+            ),
+        ),
+        Example(
+            query="What is the phone number of the harbour office?",
+            card="context: text of 420,118 characters in 5,033 lines.",
+            steps=(
+                Step(
+                    "",
+                    'print(grep("harbour office")[:5])',
+                    "['The harbour office can be called at 555-0142 on weekdays.']",
+                ),
+                Step("FINAL(555-0142)"),
+            ),
+        ),
+        Example(
+            query="Which colour was the lighthouse painted?",
+            card="context: text of 96,200 characters in 1,377 lines.",
+            steps=(
+                Step(
+                    "", 'print(grep("lighthouse")[:5])', "['In May the lighthouse was painted green again.']"
+                ),
+                Step("FINAL(green)"),
+            ),
+        ),
+    ),
+)
+
+BUILT_IN = {strategy.name: strategy for strategy in (DEFAULT, SMALL, FRUGAL)}
+
+
+def load(name: str | Path | Strategy, folder: Path | None = None) -> Strategy:
+    """A strategy by name (built in, or a file NAME.json in `folder`), or from a file's path.  Raises StrategyError."""
+    if isinstance(name, Strategy):
+        return name
+    if str(name) in BUILT_IN:
+        return BUILT_IN[str(name)]
+    candidates = [Path(name)] + ([folder / f"{name}.json"] if folder else [])
+    for path in candidates:
+        if path.is_file():
+            return _read(path)
+    known = sorted({*BUILT_IN, *(path.stem for path in folder.glob("*.json"))} if folder else BUILT_IN)
+    raise StrategyError(f"no strategy or strategy file {str(name)!r}; there are: {', '.join(known)}")
+
+
+def save(strategy: Strategy, path: Path) -> None:
+    """Writes a strategy as JSON.  Examples may carry private text of the runs they were made from."""
+    path.write_text(
+        json.dumps({"format": FORMAT, **asdict(strategy)}, indent=2, ensure_ascii=False) + "\n", "utf-8"
+    )
+
+
+def _read(path: Path) -> Strategy:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data.pop("format") != FORMAT:
+            raise StrategyError(f"{path}: of another version of this program; export it again")
+        data["examples"] = tuple(
+            Example(example["query"], example["card"], tuple(Step(**step) for step in example["steps"]))
+            for example in data.get("examples", ())
+        )
+        return Strategy(**data)
+    except StrategyError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StrategyError(f"{path}: not a strategy file ({error})") from error

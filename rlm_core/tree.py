@@ -1,0 +1,358 @@
+"""The tree of runs, sans-IO like the loop.
+
+`ready()` steps every run that can be stepped and gives events, and jobs for a driver to perform, in any order and place it
+likes; `settle(job, value)` takes what came of one.  Batches, children, the budget, the journal, the rebuilding of a lost
+worker, stopping: all here, once, on one thread, without a lock.
+
+A job's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what it is sent, so a
+journal of values by key lets a run go on where another ended: what is recorded is not done again.
+
+When a worker is lost, its cells are run again in a new one, with the recorded answers to their calls, before the next cell.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
+from rlm_core.limits import LimitReached, Reservation
+from rlm_core.lms import Completion
+from rlm_core.loop import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, Result, Run, Status, UseTool
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
+
+Key = tuple[Path, int, int | None]
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a driver settles a sandbox job with when the worker is gone.  `reason`: a line for the model."""
+
+    reason: str
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One piece of work.  A `Query` job holds one prompt; an `InSandbox` job is for the session of `live`."""
+
+    live: Live
+    request: Request[Any]
+    slot: int | None = None
+    reservation: Reservation | None = None
+    started: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        return (self.live.run.path, self.live.requests, self.slot)
+
+    @property
+    def is_root(self) -> bool:
+        return self.live.parent is None
+
+    @property
+    def role(self) -> str:
+        """Of an LM call, as `Spent` counts it."""
+        if isinstance(self.request, Query):
+            return "sub"
+        return "root" if self.is_root else "child"
+
+
+@dataclass(slots=True)
+class Cell:
+    """A cell that was run, and the answers to its calls."""
+
+    execute: Execute
+    resumes: list[Resume] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Live:
+    """A run being stepped."""
+
+    run: Run
+    parent: Live | None = None
+    slot: int = 0
+    requests: int = 0
+    batch: list[Any] = field(default_factory=list)
+    missing: int = 0  # answers of the batch that are still out
+    cells: list[Cell] = field(default_factory=list)
+    has_worker: bool = False
+    rebuild: Generator[Execute | Resume, HostCall | Done, HostCall | Done] | None = None
+    replaying: Cell | None = None
+    note: str = ""  # what the model must be told about the rebuilt worker
+    gen: Generator[Request[Any] | Event, Any, Result] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gen = self.run.steps()
+
+
+class Tree:
+    """`concurrency`: LM calls handed out at once, the root's own not counted.  `journal`: values by key; a value found there
+    is not asked for again, and every new one is put there."""
+
+    def __init__(self, run: Run, concurrency: int = 16, journal: MutableMapping[Key, Any] | None = None):
+        self.root = Live(run)
+        self.concurrency = concurrency
+        self.journal = journal
+        self.budget = run.budget
+        self.result: Result | None = None
+        self.ended: list[Live] = []  # runs whose workers a driver may close
+        self._steps: deque[tuple[Live, Any]] = deque([(self.root, None)])
+        self._jobs: deque[Job] = deque()
+        self._calls: deque[Job] = deque()  # LM calls that wait for a place
+        self._calling = 0
+        self._events: deque[Event] = deque()
+
+    # ---- for drivers
+
+    def ready(self) -> Iterator[Event | Job]:
+        """Events and jobs until every run waits for something.  `result` is set once the root has ended."""
+        while True:
+            if self._events:
+                yield self._events.popleft()
+            elif self.result is not None:
+                return
+            elif self.budget.latched:
+                self.stop("limit", self.budget.latched.limit)
+            elif self._steps:
+                self._step(*self._steps.popleft())
+            elif (job := self._next()) is not None:
+                yield job
+            else:
+                return
+
+    def settle(self, job: Job, value: Any) -> None:
+        """Takes what came of a job: a Reply, a Completion, a frame, a tool's value, `Failed` or `Lost`."""
+        if self.result is not None:
+            return
+        if isinstance(job.request, InSandbox):
+            self._settle_frame(job, value)
+            return
+        if isinstance(job.request, (Ask, Query)):
+            self._settle_call(job, value)
+        elif isinstance(job.request, UseTool):
+            error = value.error if isinstance(value, Failed) else ""
+            self._events.append(ToolUsed(job.live.run.path, job.request.name, error, self._since(job)))
+        self._keep(job, value)
+        self._arrived(job, value)
+
+    def tick(self) -> None:
+        """Ends the run when its time is over.  Drivers call it when `budget.deadline` has passed."""
+        if self.result is None:
+            self._check()
+
+    def stop(self, status: Status, reason: str = "") -> Result:
+        """Ends the whole tree now, with what there is."""
+        if self.result is None:
+            self._finish(self.root, self.root.run.result(status, reason))
+        assert self.result is not None
+        return self.result
+
+    # ---- stepping
+
+    def _step(self, live: Live, value: Any) -> None:
+        try:
+            item = live.gen.send(value)
+        except StopIteration as stop:
+            self._finish(live, stop.value)
+            return
+        if isinstance(item, Event):
+            self._events.append(item)
+            self._steps.appendleft((live, None))
+            return
+        live.requests += 1
+        if isinstance(item, InSandbox):
+            self._run_frame(live, item.frame)
+        elif isinstance(item, Query):
+            prompts = [Query((prompt,), item.model) for prompt in item.prompts]
+            self._batch(live, [Job(live, prompt, slot) for slot, prompt in enumerate(prompts)])
+        elif isinstance(item, Recurse):
+            self._batch(live, [Live(run, live, slot) for slot, run in enumerate(item.runs)])
+        else:
+            self._hand_out(Job(live, item))
+
+    def _batch(self, live: Live, items: list[Job] | list[Live]) -> None:
+        live.batch, live.missing = [None] * len(items), len(items)
+        if not items:
+            self._steps.append((live, []))
+        for item in items:
+            if isinstance(item, Job):
+                self._hand_out(item)
+            else:
+                self._steps.append((item, None))
+
+    def _hand_out(self, job: Job) -> None:
+        value = self._recorded(job)
+        if value is not _MISSING:
+            self._arrived(job, value)
+        elif isinstance(job.request, Query) or (isinstance(job.request, Ask) and not job.is_root):
+            self._calls.append(job)
+        else:
+            self._jobs.append(job)
+
+    def _next(self) -> Job | None:
+        """The next job that may start now, with what it will use set aside."""
+        if self._jobs:
+            job = self._jobs.popleft()
+        elif self._calls and self._calling < self.concurrency:
+            job = self._calls.popleft()
+            self._calling += 1
+        else:
+            return None
+        if isinstance(job.request, (Ask, Query)):
+            model = job.request.model if isinstance(job.request, Query) else None
+            try:
+                job.reservation = self.budget.reserve(job.role, model, _prompt_chars(job.request))
+            except LimitReached as reached:
+                self.stop("limit", reached.limit)
+                return None
+        job.started = self.budget.clock()
+        return job
+
+    def _settle_call(self, job: Job, value: Reply | Completion | Failed) -> None:
+        live, request = job.live, job.request
+        if isinstance(request, Query) or not job.is_root:
+            self._calling -= 1
+        if job.reservation is None:
+            raise RuntimeError("a call was settled that was never handed out")
+        if isinstance(value, Failed):
+            self.budget.release(job.reservation)
+        else:
+            depth = live.run.depth + isinstance(request, Query)
+            self.budget.record(job.reservation, job.role, depth, value.model, value.usage)
+            self._check()
+
+    def _arrived(self, job: Job, value: Any) -> None:
+        if job.slot is None:
+            self._steps.append((job.live, value))
+            return
+        self._fill(job.live, job.slot, value)
+        if isinstance(job.request, Query):
+            self._events.append(self._sub_called(job, job.slot, value))
+
+    def _sub_called(self, job: Job, slot: int, value: Completion | Failed) -> SubCalled:
+        assert isinstance(job.request, Query)
+        live = job.live
+        done, of = len(live.batch) - live.missing, len(live.batch)
+        where = (live.run.path, slot, done, of, job.request.prompts[0])
+        if isinstance(value, Failed):
+            return SubCalled(*where, "", error=value.error, seconds=self._since(job))
+        return SubCalled(*where, value.text, value.usage, value.model, seconds=self._since(job))
+
+    def _fill(self, live: Live, slot: int, value: Any) -> None:
+        live.batch[slot] = value
+        live.missing -= 1
+        if not live.missing:
+            self._steps.append((live, live.batch))
+
+    def _finish(self, live: Live, result: Result) -> None:
+        live.gen.close()
+        self.ended.append(live)
+        self._events.append(Ended(live.run.path, result.status, result.answer, result.reason))
+        if live.parent is None:
+            self.result = result
+        else:
+            self._fill(live.parent, live.slot, result)
+
+    def _check(self) -> None:
+        try:
+            self.budget.check()
+        except LimitReached as reached:
+            self.stop("limit", reached.limit)
+
+    # ---- workers
+
+    def _run_frame(self, live: Live, frame: Execute | Resume) -> None:
+        if isinstance(frame, Execute):
+            live.cells.append(Cell(frame))
+        else:
+            live.cells[-1].resumes.append(frame)
+        job = Job(live, InSandbox(frame))
+        value = self._recorded(job)
+        if value is not _MISSING:
+            self._landed(live, value)
+        elif live.has_worker:
+            self._jobs.append(job)
+        else:
+            self._rebuild(live)
+
+    def _rebuild(self, live: Live) -> None:
+        """Starts a new worker, with everything run again that made its variables."""
+        live.has_worker = True
+        live.rebuild = self._replay(live)
+        self._jobs.append(Job(live, InSandbox(next(live.rebuild))))
+
+    def _replay(self, live: Live) -> Generator[Execute | Resume, HostCall | Done, HostCall | Done]:
+        *earlier, current = live.cells
+        variables = {}
+        for cell in earlier:
+            live.replaying = cell
+            frame = yield cell.execute
+            answers = iter(cell.resumes)
+            while isinstance(frame, HostCall):
+                frame = yield next(answers, Resume(error="the answer to this call was not recorded"))
+            variables = dict(frame.variables)
+        live.replaying = None
+        gone = [name for name in live.run.variables if name not in variables]
+        if earlier and gone:
+            live.note = f"[the REPL was restarted; these variables could not be rebuilt: {', '.join(gone)}]\n"
+        frame = yield current.execute
+        for resume in current.resumes:
+            if isinstance(frame, Done):
+                break
+            frame = yield resume
+        return frame
+
+    def _settle_frame(self, job: Job, value: HostCall | Done | Lost) -> None:
+        live = job.live
+        if isinstance(value, Lost):
+            self._lost(live, value)
+            return
+        if live.rebuild is not None:
+            try:
+                self._jobs.append(Job(live, InSandbox(live.rebuild.send(value))))
+                return
+            except StopIteration as stop:
+                live.rebuild, value = None, stop.value
+        if live.note and isinstance(value, Done):
+            value, live.note = replace(value, output=live.note + value.output), ""
+        self._keep(job, value)
+        self._landed(live, value)
+
+    def _lost(self, live: Live, lost: Lost) -> None:
+        live.has_worker, live.rebuild = False, None
+        if live.replaying:  # an earlier cell, run again, killed the new worker: leave it out
+            live.cells.remove(live.replaying)
+            live.replaying = None
+            self._rebuild(live)
+            return
+        live.cells.pop()
+        self._events.append(Noted(live.run.path, lost.reason))
+        error = f"{lost.reason}\nThe variables of this step are lost; those of earlier steps are kept."
+        self._steps.append((live, Done("", error)))
+
+    def _landed(self, live: Live, value: HostCall | Done) -> None:
+        if isinstance(value, Done) and (value.error or "").startswith("TimeoutError"):
+            live.cells.pop()  # run again it would only take as long again
+        self._steps.append((live, value))
+
+    # ---- the journal
+
+    def _recorded(self, job: Job) -> Any:
+        return _MISSING if self.journal is None else self.journal.get(job.key, _MISSING)
+
+    def _keep(self, job: Job, value: Any) -> None:
+        if self.journal is not None and not isinstance(value, Failed):
+            self.journal[job.key] = value
+
+    def _since(self, job: Job) -> float:
+        return self.budget.clock() - job.started if job.started else 0.0
+
+
+def _prompt_chars(request: Ask | Query) -> int:
+    if isinstance(request, Query):
+        return len(request.prompts[0])
+    return sum(len(message["content"]) for message in request.view.messages())
