@@ -1,7 +1,8 @@
 """The async driver: the same tree, performed on an event loop.
 
-Plain sets of tasks, no TaskGroup (an ExceptionGroup would hide our own bugs), and as many tasks as the tree hands out calls.
-Only opening a sandbox session goes to a thread; its frames come through the loop's reader."""
+Plain sets of tasks, no TaskGroup (an ExceptionGroup would hide our own bugs), and as many tasks as the tree
+hands out calls. Only opening a sandbox session goes to a thread; its frames come through the loop's
+reader."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class AsyncFront(Protocol):
 async def adrive(
     run: Run, front: AsyncFront, backend: Backend, journal: MutableMapping[Key, Any] | None = None
 ) -> AsyncGenerator[Event | Result, None]:
-    """Events as they happen, and the result last.  Errors as in `drive`; cancelling or closing it ends everything, and a
+    """Events as they happen, and the result last.  Errors as in `drive`; cancelling or closing it ends
+    everything, and a
     CancelledError that passes through carries what there is so far as its `result`."""
     driver = _Driver(Tree(run, front.concurrency, journal), front, backend)
     try:

@@ -1,7 +1,8 @@
 """What the model must be told and what is always true: the names in the REPL, how to submit, the limits.
 
-Generated from the live run, in the wording of the strategy's profile, and never optimized: whatever an optimizer does to the
-strategy, this stays whole.  It does not change from turn to turn; what is left of the limits comes with each turn's output."""
+Generated from the live run, in the wording of the strategy's profile, and never optimized: whatever an optimizer
+does to the strategy, this stays whole.  It does not change from turn to turn; what is left of the limits comes
+with each turn's output."""
 
 from __future__ import annotations
 
@@ -88,7 +89,16 @@ out. Never submit in the same block that first prints what the answer rests on: 
     last="This is the last turn. Submit the best answer that what you have seen supports, in one ```repl block with {submit}; "
     "name a variable rather than writing a long value out.{variables}",
     teaches=frozenset(
-        "grep chunks llm_query llm_query_batched rlm_query rlm_query_batched SHOW_VARS data".split()
+        [
+            "grep",
+            "chunks",
+            "llm_query",
+            "llm_query_batched",
+            "rlm_query",
+            "rlm_query_batched",
+            "SHOW_VARS",
+            "data",
+        ]
     ),
 )
 

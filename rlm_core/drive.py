@@ -1,9 +1,10 @@
 """The sync driver: performs the jobs that the tree hands out.
 
-It is a generator of events, and the caller's thread is the scheduler: the tree and the caller's tools run there.  Every LM
-call runs on a daemon thread that posts what came of it to an inbox and wakes the selector, so that a limit or Ctrl-C never
-waits for a call that hangs (a ThreadPoolExecutor would join its threads at exit).  Sandbox sessions need no thread: their
-descriptors are watched by the same selector; only opening one is done on a thread.
+It is a generator of events, and the caller's thread is the scheduler: the tree and the caller's tools run
+there.  Every LM call runs on a daemon thread that posts what came of it to an inbox and wakes the selector,
+so that a limit or Ctrl-C never waits for a call that hangs (a ThreadPoolExecutor would join its threads at
+exit).  Sandbox sessions need no thread: their descriptors are watched by the same selector; only opening one
+is done on a thread.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError
-from rlm_core.loop import Ask, Failed, InSandbox, Query, Reply, Result, Run, UseTool, View
+from rlm_core.loop import Ask, Failed, Query, Reply, Result, Run, UseTool, View
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Key, Live, Lost, Tree
 
@@ -29,9 +30,11 @@ OVERRAN = "The step ran past its time limit and did not stop when it was told to
 
 
 class Front(Protocol):
-    """What a packaging (the library, `llm`, DSPy) does for the drivers.  Only `tool` runs on the caller's thread.
+    """What a packaging (the library, `llm`, DSPy) does for the drivers.  Only `tool` runs on the caller's
+    thread.
 
-    `ask` may be a generator: it yields `Chunk`s and returns the reply.  Failures of an LM raise LMCallError."""
+    `ask` may be a generator: it yields `Chunk`s and returns the reply.  Failures of an LM raise
+    LMCallError."""
 
     concurrency: int
 
@@ -49,7 +52,8 @@ def drive(
 ) -> Generator[Event, None, Result]:
     """Runs to the end, yielding events as they happen, and returns the result.
 
-    A KeyboardInterrupt that passes through carries what there is so far as its `result`.  Closing the generator ends
+    A KeyboardInterrupt that passes through carries what there is so far as its `result`.  Closing the
+    generator ends
     everything.  Raises SandboxError where the sandbox, and not the model's code, is at fault."""
     driver = _Driver(Tree(run, front.concurrency, journal), front, backend)
     try:
@@ -62,7 +66,8 @@ def drive(
 
 
 class Threads:
-    """Daemon threads for calls that may hang.  Each job runs in a copy of the context variables of its submitter."""
+    """Daemon threads for calls that may hang.  Each job runs in a copy of the context variables of its
+    submitter."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[tuple[contextvars.Context, Callable[[], None]] | None] = (

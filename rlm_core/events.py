@@ -1,6 +1,7 @@
 """Typed events: what happened in a run, in order.  Progress, trace, journal and viewer all read these.
 
-`path` is the place of the run in the tree of runs: () is the root, (2,) its second child, (2, 1) that one's first."""
+`path` is the place of the run in the tree of runs: () is the root, (2,) its second child, (2, 1) that
+one's first."""
 
 from __future__ import annotations
 
@@ -101,7 +102,7 @@ class Stepped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Noted(Event):
-    """Something the user should know: a submission pushed back, a worker rebuilt, history compacted, a cautious default."""
+    """Something the user should know: a submission pushed back, a lost worker, history compacted."""
 
     text: str
 

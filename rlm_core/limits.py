@@ -1,8 +1,9 @@
 """`Limits`, and the one `Budget` that a whole tree of calls shares.
 
-Everything is reserved before it is sent.  Sub-calls *refuse*: the code that asked gets an error it can handle, and the run
-goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and the run ends with what it has.
-One thread touches a budget (the one that steps the tree), so nothing is locked.
+Everything is reserved before it is sent.  Sub-calls *refuse*: the code that asked gets an error it can
+handle, and the run goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and
+the run ends with what it has. One thread touches a budget (the one that steps the tree), so nothing is
+locked.
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ class RunUsage:
 
 
 Estimate = Callable[[str, str | None, int], float | None]
-"""Dollars that a call costs at least, by role, model (None: the role's default) and input tokens; None: no price known."""
+"""Dollars that a call costs at least, by role, model (None: the role's default) and input tokens; None: no
+price known."""
 
 
 @dataclass(slots=True)
@@ -144,7 +146,8 @@ class Reservation:
 
 @dataclass
 class Budget:
-    """What a tree of runs may use and has used.  `reserve_*` before a call, `record` or `release` after it."""
+    """What a tree of runs may use and has used.  `reserve_*` before a call, `record` or `release` after
+    it."""
 
     limits: Limits = field(default_factory=Limits)
     estimate: Estimate = lambda role, model, tokens: None
@@ -173,7 +176,8 @@ class Budget:
         self.sub_calls += count
 
     def reserve(self, role: str, model: str | None, chars: int) -> Reservation:
-        """Sets aside what a call with a prompt of `chars` characters will use at least.  Raises LimitReached (latched)."""
+        """Sets aside what a call with a prompt of `chars` characters will use at least.  Raises LimitReached
+        (latched)."""
         self.check()
         tokens = chars // CHARS_PER_TOKEN
         reservation = Reservation(tokens, self.estimate(role, model, tokens) or 0.0)

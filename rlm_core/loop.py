@@ -1,9 +1,10 @@
 """The strategy of a Recursive Language Model (arXiv 2512.24601, algorithm 1), sans-IO.
 
-`Run.steps()` is a generator.  It yields *requests* - ask the root LM, run code, call LMs or child RLMs, use a tool - and is
-sent what came of each; and it yields *events*, and is sent nothing.  It never calls a model, starts a process, waits or
-looks at a clock: the tree of runs (`rlm_core.tree`) steps it, and a driver (`drive`, `adrive`) does the work.  So the same
-loop serves sync and async code, `llm`, DSPy, and a replay from the journal.
+`Run.steps()` is a generator.  It yields *requests* - ask the root LM, run code, call LMs or child RLMs, use a
+tool - and is sent what came of each; and it yields *events*, and is sent nothing.  It never calls a model,
+starts a process, waits or looks at a clock: the tree of runs (`rlm_core.tree`) steps it, and a driver
+(`drive`, `adrive`) does the work.  So the same loop serves sync and async code, `llm`, DSPy, and a replay
+from the journal.
 
     reply = yield from Ask(view)        # typed: what comes back is named in the request's class
     yield Stepped(...)                  # an event
@@ -34,7 +35,7 @@ DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is no
 FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
 
 
-# ---- requests -----------------------------------------------------------------------------------------------------------
+# ---- requests ----------------------------------------------------------------------------------------------
 
 
 class Request(Generic[R]):
@@ -58,7 +59,7 @@ class Reply:
 
     step: replies.Step
     text: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     model: str = ""
 
     @classmethod
@@ -94,12 +95,13 @@ class UseTool(Request["Any | Failed"]):
     kwargs: dict[str, Any]
 
 
-# ---- what the root LM is shown, and what a run comes to --------------------------------------------------------------------
+# ---- what the root LM is shown, and what a run comes to ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One step of a trajectory.  `shown` is what the root LM read of it; `output` and `error` are all that came back."""
+    """One step of a trajectory.  `shown` is what the root LM read of it; `output` and `error` are all that
+    came back."""
 
     reasoning: str
     code: str
@@ -108,14 +110,16 @@ class Turn:
     shown: str = ""
 
     def reply(self, fence: str) -> str:
-        """The assistant's message, made again from reasoning and code so that every front end sends the same."""
+        """The assistant's message, made again from reasoning and code so that every front end sends the
+        same."""
         block = f"```{fence}\n{self.code}\n```" if self.code else ""
         return "\n".join(part for part in (self.reasoning, block) if part)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a root LM is shown: contract, strategy, card and question, and the turns so far.  A front renders it."""
+    """What a root LM is shown: contract, strategy, card and question, and the turns so far.  A front renders
+    it."""
 
     contract: str
     strategy: Strategy
@@ -153,10 +157,12 @@ class Result:
     """What a run came to.
 
     answer      the submitted value; the whole dict where there are several fields; None where there is none
-    status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer so far or None;
+    status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer
+                so far or None;
                 error; cancelled
     reason      why, in a line: the limit's name, the error, what NOT_FOUND was told
-    unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed or returned
+    unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed
+                or returned
     usage       by role, depth and model;  `trajectory`: the turns;  `seconds`: wall time
     """
 
@@ -169,7 +175,7 @@ class Result:
     seconds: float = 0.0
 
 
-# ---- the task -----------------------------------------------------------------------------------------------------------
+# ---- the task ----------------------------------------------------------------------------------------------
 
 
 def _unchecked(values: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +184,8 @@ def _unchecked(values: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a run is asked.  `check` may convert the submitted values; its ValueError is shown to the model, which goes on."""
+    """What a run is asked.  `check` may convert the submitted values; its ValueError is shown to the model,
+    which goes on."""
 
     query: str
     inputs: Mapping[str, Context]
@@ -406,7 +413,8 @@ class Run:
     def _judge(
         self, submitted: Submission, step: replies.Step, done: Done, last: bool
     ) -> tuple[dict[str, Any] | None, str]:
-        """The values of a submission that counts; or None and what the model is told instead.  Each rule pushes back once."""
+        """The values of a submission that counts; or None and what the model is told instead.  Each rule
+        pushes back once."""
         looked = any(turn.code for turn in self.turns) or bool(step.code)
         if not looked and not last and self._push("no code yet"):
             return None, "No code has looked into the text yet. Do that first, then answer."
@@ -422,13 +430,13 @@ class Run:
         self.draft = values
         if step.code and done.output.strip() and self._push("unseen output"):
             return None, (
-                "This block submitted a value written out in it before its own output was read. Read the output above, "
-                "then submit again."
+                "This block submitted a value written out in it before its own output was read. "
+                "Read the output above, then submit again."
             )
         if not self._grounded(values, done) and self._push("not grounded"):
             return None, (
-                f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed so far. "
-                "Check it against the text, then submit again; or say that the text does not hold the answer."
+                f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed "
+                "so far. Check it against the text, then submit again; or say that the text does not hold the answer."
             )
         return values, ""
 
@@ -445,7 +453,8 @@ class Run:
         return fresh
 
     def _grounded(self, values: dict[str, Any], done: Done | None) -> bool:
-        """Whether every short value stands in the question, the inputs, or in what was printed or returned so far."""
+        """Whether every short value stands in the question, the inputs, or in what was printed or returned so
+        far."""
         printed = [turn.output for turn in self.turns] + self.seen + [self.task.query]
         for leaf in _leaves(values):
             text = str(leaf)
@@ -493,8 +502,8 @@ class Run:
         )
 
     def _compact(self, above: float, to: float) -> None:
-        """Cuts the oldest outputs when the prompt fills `above` of the window, until it fills `to`.  Task, contract and card
-        are never cut, nor the newest turn."""
+        """Cuts the oldest outputs when the prompt fills `above` of the window, until it fills `to`.  Task,
+        contract and card are never cut, nor the newest turn."""
         size = sum(len(message["content"]) for message in self._view().messages())
         window = self.window * CHARS_PER_TOKEN
         if size <= above * window:
@@ -551,7 +560,8 @@ class Run:
         return min(most, self.window * CHARS_PER_TOKEN // 8)
 
     def result(self, status: Status, reason: str = "", values: dict[str, Any] | None = None) -> Result:
-        """The result as of now; without `values`, with the best there is: the last submission that was pushed back."""
+        """The result as of now; without `values`, with the best there is: the last submission that was pushed
+        back."""
         values = values if values is not None else self.draft or {}
         if not values:
             answer = None

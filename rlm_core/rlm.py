@@ -18,7 +18,6 @@ from rlm_core.limits import Budget, Limits
 from rlm_core.lms import LM, Completion, Message
 from rlm_core.loop import DEFAULT_WINDOW, Reply, Result, Run, Task, View
 from rlm_core.narrate import Narrator
-from rlm_core.sandbox.host import LocalSandbox
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy
 
@@ -39,9 +38,10 @@ class RLM:
     sub_lm    answers the sub-calls, and is the root LM of children; `lm` itself where None
     limits    what one call may use; see `Limits`
     strategy  a name ("default", "small", "frugal"), a file, or a `Strategy`
-    tools     functions that the model's code may call; they run here, on the caller's thread, with full rights
-    sandbox   "auto": refuses to start where the operating system cannot lock the worker in; "weak": goes on without; or a
-              `Backend` of your own, which is not closed here
+    tools     functions that the model's code may call; they run here, on the caller's thread, with full
+              rights
+    sandbox   "auto": refuses to start where the operating system cannot lock the worker in; "weak": goes on
+              without; or a `Backend` of your own, which is not closed here
     verbose   tells on stderr what happens
     """
 
@@ -67,10 +67,11 @@ class RLM:
     def completion(self, context: Any, query: str = "") -> Result:
         """The answer to `query` about `context`; without a query the context states the task.
 
-        context  a str, bytes, a `pathlib.Path` to a file or folder, or lists and dicts of such; it reaches the REPL as given
+        context  a str, bytes, a `pathlib.Path` to a file or folder, or lists and dicts of such; it reaches
+                 the REPL as given
 
-        Raises ContextError, SandboxError and StrategyError before anything is sent.  Whatever happens to the run later is in
-        the result's status.  A KeyboardInterrupt carries the result so far as its `result`."""
+        Raises ContextError, SandboxError and StrategyError before anything is sent.  Whatever happens to the
+        run later is in the result's status.  A KeyboardInterrupt carries the result so far as its `result`."""
         for event in self.stream(context, query):
             if isinstance(event, Finished):
                 return event.result
@@ -131,6 +132,8 @@ class RLM:
     def _backend(self) -> Backend:
         if not isinstance(self.sandbox, str):
             return self.sandbox
+        from rlm_core.sandbox.host import LocalSandbox
+
         backend = LocalSandbox(weak=self.sandbox == "weak")
         backend.start()  # behind the first LM call
         return backend

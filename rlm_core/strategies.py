@@ -1,7 +1,7 @@
 """What may be optimized: the advice and the worked examples that a root LM gets beside its contract.
 
-A strategy also names the `wording` in which the contract speaks to its kind of model; what the contract *says* is generated
-from the live run and belongs to no strategy.  Strategies are saved as JSON, and never hold a context."""
+A strategy also names the `wording` in which the contract speaks to its kind of model; what the contract *says* is
+generated from the live run and belongs to no strategy.  Strategies are saved as JSON, and never hold a context."""
 
 from __future__ import annotations
 

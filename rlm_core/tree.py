@@ -1,13 +1,15 @@
 """The tree of runs, sans-IO like the loop.
 
-`ready()` steps every run that can be stepped and gives events, and jobs for a driver to perform, in any order and place it
-likes; `settle(job, value)` takes what came of one.  Batches, children, the budget, the journal, the rebuilding of a lost
-worker, stopping: all here, once, on one thread, without a lock.
+`ready()` steps every run that can be stepped and gives events, and jobs for a driver to perform, in any order
+and place it likes; `settle(job, value)` takes what came of one.  Batches, children, the budget, the journal,
+the rebuilding of a lost worker, stopping: all here, once, on one thread, without a lock.
 
-A job's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what it is sent, so a
-journal of values by key lets a run go on where another ended: what is recorded is not done again.
+A job's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what it
+is sent, so a journal of values by key lets a run go on where another ended: what is recorded is not done
+again.
 
-When a worker is lost, its cells are run again in a new one, with the recorded answers to their calls, before the next cell.
+When a worker is lost, its cells are run again in a new one, with the recorded answers to their calls, before
+the next cell.
 """
 
 from __future__ import annotations
@@ -90,8 +92,8 @@ class Live:
 
 
 class Tree:
-    """`concurrency`: LM calls handed out at once, the root's own not counted.  `journal`: values by key; a value found there
-    is not asked for again, and every new one is put there."""
+    """`concurrency`: LM calls handed out at once, the root's own not counted.  `journal`: values by key; a
+    value found there is not asked for again, and every new one is put there."""
 
     def __init__(self, run: Run, concurrency: int = 16, journal: MutableMapping[Key, Any] | None = None):
         self.root = Live(run)
