@@ -12,7 +12,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from rlm_core.drive import OVERRAN
 from rlm_core.events import Chunk, Event
@@ -115,6 +115,7 @@ class _Driver:
             elif isinstance(request, UseTool):
                 value = await self.use_tool(request)
             else:
+                assert isinstance(request, InSandbox)
                 value = await self.in_sandbox(job.live, request)
         except LMCallError as error:
             value = Failed(str(error), error.kind)
@@ -123,8 +124,8 @@ class _Driver:
     async def stream(self, view: View) -> Reply:
         reply = self.front.ask(view)
         if not inspect.isasyncgen(reply):
-            return await reply  # type: ignore[misc]
-        async for item in reply:
+            return await cast("Awaitable[Reply]", reply)
+        async for item in cast("AsyncGenerator[Chunk | Reply, None]", reply):
             if isinstance(item, Reply):
                 return item
             self.events.append(item)

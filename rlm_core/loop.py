@@ -42,7 +42,8 @@ class Request(Generic[R]):
     """Something the loop wants done.  `yield from` one gives its typed reply."""
 
     def __iter__(self) -> Generator[Request[Any] | Event, Any, R]:
-        return (yield self)
+        reply: R = yield self
+        return reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +437,7 @@ class Run:
         if not self._grounded(values, done) and self._push("not grounded"):
             return None, (
                 f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed "
-                "so far. Check it against the text, then submit again; or say that the text does not hold the answer."
+                "so far. Check it against the text and submit again, or say that the text does not hold it."
             )
         return values, ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,8 @@ class RLM:
         context  a str, bytes, a `pathlib.Path` to a file or folder, or lists and dicts of such; it reaches
                  the REPL as given
 
-        Raises ContextError, SandboxError and StrategyError before anything is sent.  Whatever happens to the
-        run later is in the result's status.  A KeyboardInterrupt carries the result so far as its `result`."""
+        Raises ContextError and SandboxError before anything is sent.  Whatever happens to the run later is
+        in the result's status.  A KeyboardInterrupt carries the result so far as its `result`."""
         for event in self.stream(context, query):
             if isinstance(event, Finished):
                 return event.result
@@ -156,7 +156,7 @@ class Front:
         self.rlm = rlm
         self.concurrency = rlm.limits.concurrency or rlm.sub_lm.concurrency or CONCURRENCY
 
-    def ask(self, view: View) -> Iterator[Chunk | Reply]:
+    def ask(self, view: View) -> Generator[Chunk, None, Reply]:
         for piece in self.rlm.lm.stream(view.messages()):
             if isinstance(piece, Completion):
                 return Reply.read(piece)
@@ -178,7 +178,7 @@ class AsyncFront:
         self.rlm = rlm
         self.concurrency = rlm.limits.concurrency or rlm.sub_lm.concurrency or CONCURRENCY
 
-    async def ask(self, view: View) -> AsyncIterator[Chunk | Reply]:
+    async def ask(self, view: View) -> AsyncGenerator[Chunk | Reply, None]:
         async for piece in self.rlm.lm.astream(view.messages()):
             yield Reply.read(piece) if isinstance(piece, Completion) else Chunk(view.path, piece)
 

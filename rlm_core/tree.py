@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
 from rlm_core.limits import LimitReached, Reservation
@@ -318,7 +318,8 @@ class Tree:
                 self._jobs.append(Job(live, InSandbox(live.rebuild.send(value))))
                 return
             except StopIteration as stop:
-                live.rebuild, value = None, stop.value
+                live.rebuild = None
+                value = cast("HostCall | Done", stop.value)
         if live.note and isinstance(value, Done):
             value, live.note = replace(value, output=live.note + value.output), ""
         self._keep(job, value)
