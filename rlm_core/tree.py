@@ -299,7 +299,7 @@ class Tree:
             variables = dict(frame.variables)
         live.replaying = None
         gone = [name for name in live.run.variables if name not in variables]
-        if earlier and gone:
+        if gone:
             live.note = f"[the REPL was restarted; these variables could not be rebuilt: {', '.join(gone)}]\n"
         frame = yield current.execute
         for resume in current.resumes:

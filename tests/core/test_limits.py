@@ -1,0 +1,92 @@
+"""Limits and the one budget of a tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_core.limits import Budget, LimitReached, Limits, Refused
+from rlm_core.lms import Usage
+
+
+def test_sub_calls_refuse_and_count_nothing_that_was_refused():
+    budget = Budget(Limits(sub_calls=10))
+    budget.reserve_sub_calls(8)
+    with pytest.raises(Refused, match="3 sub-calls asked for, 2 of 10 left; none was sent"):
+        budget.reserve_sub_calls(3)
+    budget.reserve_sub_calls(2)
+    assert budget.latched is None
+
+
+def test_calls_in_flight_count_against_the_limit():
+    budget = Budget(Limits(tokens=100))
+    first = budget.reserve("sub", None, 4 * 60)
+    with pytest.raises(LimitReached):
+        budget.reserve("sub", None, 4 * 60)
+    budget.release(first)
+    assert budget.latched  # a limit that was reached stays reached
+
+
+def test_a_known_price_is_set_aside_before_the_call():
+    budget = Budget(Limits(cost=1.0), estimate=lambda role, model, tokens: 0.4)
+    budget.reserve("sub", None, 10)
+    budget.reserve("sub", None, 10)
+    with pytest.raises(LimitReached, match=r"\$1.00") as caught:
+        budget.reserve("sub", None, 10)
+    assert caught.value.limit == "cost"
+
+
+def test_nothing_starts_when_nothing_is_left():
+    budget = Budget(Limits(tokens=50))
+    budget.record(budget.reserve("root", None, 40), "root", 0, "m", Usage(40, 10))
+    with pytest.raises(LimitReached):
+        budget.check()
+
+
+def test_the_clock_latches():
+    now = [0.0]
+    budget = Budget(Limits(seconds=10), clock=lambda: now[0])
+    budget.check()
+    now[0] = 10.0
+    with pytest.raises(LimitReached, match="10 seconds"):
+        budget.check()
+
+
+def test_usage_is_kept_by_role_depth_and_model():
+    budget = Budget()
+    for role, depth, model in [
+        ("root", 0, "big"),
+        ("sub", 1, "small"),
+        ("sub", 1, "small"),
+        ("sub", 2, "small"),
+    ]:
+        budget.record(budget.reserve(role, model, 4), role, depth, model, Usage(100, 10, 50, 0.01))
+    usage = budget.usage
+    assert [(row.role, row.depth, row.model, row.calls) for row in usage.rows] == [
+        ("root", 0, "big", 1),
+        ("sub", 1, "small", 2),
+        ("sub", 2, "small", 1),
+    ]
+    assert (usage.calls, usage.input, usage.output, usage.cached) == (4, 400, 40, 200)
+    assert usage.of("sub").calls == 3
+    assert usage.cost == pytest.approx(0.04)
+
+
+def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_not_zero():
+    budget = Budget()
+    budget.record(budget.reserve("root", None, 4), "root", 0, "m", Usage(1, 1, cost=0.1))
+    budget.record(budget.reserve("sub", None, 4), "sub", 1, "m", Usage(1, 1, cost=None))
+    assert budget.usage.cost is None
+    assert budget.usage.of("root").cost == 0.1
+
+
+def test_what_is_left_is_told_once_it_begins_to_matter():
+    budget = Budget(Limits(sub_calls=5, tokens=1_000))
+    assert budget.left() == "5 sub-calls"
+    budget.record(budget.reserve("root", None, 4), "root", 0, "m", Usage(600, 0))
+    assert budget.left() == "5 sub-calls, 400 tokens"
+
+
+@pytest.mark.parametrize("wrong", [{"iterations": 0}, {"depth": -1}, {"concurrency": 0}, {"seconds": -1}])
+def test_a_limit_that_makes_no_sense_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Limits(**wrong)

@@ -1,0 +1,364 @@
+"""The strategy's rules, played without a model, a process or a clock."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from rlm_core.events import Asking, Ended, Noted, Replied, Started, Stepped
+from rlm_core.limits import Limits
+from rlm_core.loop import Failed
+from rlm_core.sandbox.protocol import Done, HostCall, LMError, Submission
+from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
+
+
+def test_a_run_looks_with_code_and_submits_from_code():
+    play = stage(
+        ["Let me look.\n" + repl("print(grep('magic'))"), repl("SUBMIT(found)")],
+        {
+            "print(grep('magic'))": printed("['The magic number is 4711.']\n"),
+            "SUBMIT(found)": submitted("4711"),
+        },
+    )
+    result = play.play()
+    assert (result.answer, result.status, result.unverified) == ("4711", "answered", False)
+    assert [turn.code for turn in result.trajectory] == ["print(grep('magic'))", "SUBMIT(found)"]
+    assert [type(event) for event in play.events] == [
+        Started, Asking, Replied, Stepped, Asking, Replied, Stepped, Ended,
+    ]  # fmt: skip
+
+
+def test_the_root_lm_never_sees_the_context_but_its_card():
+    text = "head " + "x" * 30_000 + " SECRET " + "y" * 70_000 + " tail"
+    play = stage([repl("SUBMIT(a)")], {"SUBMIT(a)": submitted("a")}, context=text)
+    play.play()
+    prompt = "".join(message["content"] for message in play.views[0].messages())
+    assert "100,0" in prompt
+    assert len(prompt) < 12_000
+    assert "SECRET" not in prompt
+
+
+def test_the_message_list_only_grows():
+    play = stage([repl("a"), repl("b"), repl("c")], {"c": submitted("1")})
+    play.play()
+    first, second, third = (view.messages() for view in play.views)
+    assert second[: len(first)] == first
+    assert third[: len(second)] == second
+
+
+def test_a_reply_without_code_is_told_what_to_write_and_several_in_a_row_end_the_run():
+    play = stage(["I think so.", "", "Surely."], limits=Limits(errors=3))
+    result = play.play()
+    assert "```repl" in play.told[0]
+    assert (result.status, result.answer) == ("error", None)
+    assert "3 replies in a row" in result.reason
+    assert len(result.trajectory) == 3
+
+
+def test_code_between_bad_replies_starts_the_count_anew():
+    play = stage(
+        ["hm", "hm", repl("context"), "hm", "hm", repl("SUBMIT(x)")], {"SUBMIT(x)": submitted("4711")}
+    )
+    assert play.play().status == "answered"
+
+
+def test_output_and_error_are_both_shown():
+    play = stage(
+        [repl("context; boom"), repl("SUBMIT(x)")],
+        {"context; boom": Done("before\n", "NameError: boom"), "SUBMIT(x)": submitted("4711")},
+    )
+    play.play()
+    assert "before\nNameError: boom" in play.told[0]
+
+
+def test_a_typed_answer_is_held_back_until_its_own_output_was_read():
+    cell = "print(grep('magic'))\nSUBMIT('42')"
+    play = stage(
+        [repl(cell), repl("SUBMIT(x)")],
+        {
+            cell: submitted("42", literal=True, output="['The magic number is 4711.']"),
+            "SUBMIT(x)": submitted("4711"),
+        },
+    )
+    assert play.play().answer == "4711"
+    assert "['The magic number is 4711.']" in play.told[0]
+    assert "Read the output above" in play.told[0]
+
+
+def test_a_computed_answer_counts_although_the_block_printed():
+    cell = "print(len(hits)); SUBMIT(len(hits))  # context"
+    play = stage([repl(cell)], {cell: submitted(3, output="3")})
+    assert play.play().answer == 3
+
+
+def test_an_invented_answer_is_pushed_back_once_and_then_flagged():
+    cell = "context; SUBMIT('99999')"
+    play = stage([repl(cell), repl(cell)], {cell: submitted("99999", literal=True)})
+    result = play.play()
+    assert (result.answer, result.status, result.unverified) == ("99999", "answered", True)
+    assert "'99999' occurs neither in the inputs" in play.told[0]
+    assert len([event for event in play.events if isinstance(event, Noted)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "cells"),
+    [
+        ("4711", []),  # stands in the text
+        ("17", [printed("17 hits")]),  # was printed
+        ("number", []),  # in the question
+    ],
+)
+def test_an_answer_that_stands_somewhere_is_not_pushed_back(answer, cells):
+    play = stage(
+        [*(repl("context") for _ in cells), repl("SUBMIT(...)  # context")],
+        {"context": cells[0] if cells else None, "SUBMIT(...)  # context": submitted(answer, literal=True)},
+    )
+    result = play.play()
+    assert (result.answer, result.unverified) == (answer, False)
+    assert len(result.trajectory) == 1 + len(cells)
+
+
+def test_a_text_level_final_before_any_code_is_sent_to_look_first():
+    play = stage(["FINAL(4711)", repl("context"), "FINAL(4711)"], strategy="small")
+    result = play.play()
+    assert "No code has looked" in play.told[0]
+    assert (result.answer, result.status) == ("4711", "answered")
+
+
+def test_a_text_level_final_may_name_a_variable():
+    play = stage(
+        [repl("n = context"), "FINAL(n)"],
+        {"n = context": Done("", variables={"n": "int"}), "FINAL_VAR('n')": submitted(12)},
+    )
+    assert play.play().answer == 12
+
+
+def test_not_found_is_a_status_of_its_own():
+    said = Done("", submitted=Submission("not_found", {"reason": "no such name"}))
+    result = stage([repl("NOT_FOUND('no such name')")], {"NOT_FOUND('no such name')": said}).play()
+    assert (result.status, result.answer, result.reason) == ("not_found", None, "no such name")
+
+
+def test_a_text_level_not_found_counts_too():
+    result = stage([repl("grep('x')"), "FINAL(NOT_FOUND)"], strategy="small").play()
+    assert result.status == "not_found"
+
+
+def test_a_submission_that_does_not_fit_is_told_why_and_asked_again():
+    def check(values):
+        if not isinstance(values["answer"], int):
+            raise ValueError("answer must be an integer, not 'four'")
+        return values
+
+    play = stage(
+        [repl("SUBMIT(a)"), repl("SUBMIT(b)")],
+        {"SUBMIT(a)": submitted("four"), "SUBMIT(b)": submitted(4)},
+        check=check,
+    )
+    assert play.play().answer == 4
+    assert "must be an integer" in play.told[0]
+
+
+def test_at_the_iteration_limit_one_last_answer_is_asked_for():
+    play = stage(
+        [repl("context"), repl("SUBMIT(best)")],
+        {"context": Done("", variables={"best": "str, 4 characters"}), "SUBMIT(best)": submitted("4711")},
+        limits=Limits(iterations=1),
+    )
+    result = play.play()
+    assert (result.status, result.reason, result.answer) == ("limit", "iterations", "4711")
+    last = play.views[-1].messages()
+    assert "best (str, 4 characters)" in last[-1]["content"]
+    assert "What is the magic number?" in last[1]["content"]
+    assert play.views[-1].contract == play.views[0].contract
+
+
+def test_the_last_turn_accepts_a_typed_answer_although_it_printed():
+    cell = "print(context)\nSUBMIT('4711')"
+    result = stage([repl(cell)], {cell: submitted("4711", True, "out")}, limits=Limits(iterations=1)).play()
+    assert (result.status, result.answer) == ("answered", "4711")
+
+
+def test_the_last_ask_may_be_answered_in_plain_words():
+    result = stage([repl("context"), "It is 4711."], limits=Limits(iterations=1)).play()
+    assert (result.status, result.answer) == ("limit", "It is 4711.")
+
+
+def test_an_lm_failure_ends_the_run_with_its_trajectory():
+    result = stage([repl("context"), Failed("the server is down")]).play()
+    assert (result.status, result.reason) == ("error", "the server is down")
+    assert len(result.trajectory) == 1
+
+
+def test_an_overflow_compacts_the_history_and_asks_again():
+    long = printed("z" * 3_000)
+    play = stage(
+        [repl("context"), repl("more"), Failed("too long", "overflow"), repl("SUBMIT(x)")],
+        {"context": long, "more": long, "SUBMIT(x)": submitted("4711")},
+        window=8_000,
+    )
+    assert play.play().status == "answered"
+    before, after = (sum(len(m["content"]) for m in view.messages()) for view in play.views[-2:])
+    assert after < before - 2_000
+    assert len(play.run.turns[0].shown) > 3_000  # the trajectory itself keeps everything
+
+
+def test_history_is_compacted_before_it_fills_the_window_and_keeps_task_and_contract():
+    cells = {f"context[{i}]": printed("z" * 4_000) for i in range(30)} | {"SUBMIT(x)": submitted("4711")}
+    limits = Limits(iterations=40, cost=None)
+    play = stage([repl(code) for code in cells], cells, window=16_000, limits=limits)
+    assert play.play().status == "answered"
+    prompts = [view.messages() for view in play.views]
+    assert max(sum(len(message["content"]) for message in prompt) for prompt in prompts) < 16_000 * 4 * 0.9
+    assert prompts[-1][:2] == prompts[0][:2]
+    grown = [later[: len(prompt)] == prompt for prompt, later in pairwise(prompts)]
+    assert grown.count(False) <= 4  # rarely: providers cache prefixes
+
+
+def test_the_same_code_with_the_same_output_is_told_so():
+    play = stage([repl("context"), repl("context"), repl("SUBMIT(x)")], {"SUBMIT(x)": submitted("4711")})
+    play.play()
+    assert "same code gave the same output" in play.told[1]
+
+
+def test_code_that_never_touches_the_input_is_told_so():
+    play = stage(
+        [repl("print(1)"), repl("SUBMIT(x)")], {"print(1)": printed("1"), "SUBMIT(x)": submitted("4711")}
+    )
+    play.play()
+    assert "No code has looked into `context`" in play.told[0]
+
+
+# ---- sub-calls ----
+
+
+def test_a_batch_comes_back_whole_in_order_with_failures_in_place():
+    cell = "context"
+    play = stage(
+        [repl(cell), repl("SUBMIT(x)")],
+        {cell: [llm_query_batched("a", "b", "c"), printed("done")], "SUBMIT(x)": submitted("4711")},
+        answer=lambda prompt: Failed("timed out") if prompt == "b" else prompt.upper(),
+    )
+    play.play()
+    (answers,) = play.resumed()
+    assert answers == ["A", "[ERROR] timed out", "C"]
+    assert [isinstance(answer, LMError) for answer in answers] == [False, True, False]
+
+
+def test_a_single_failed_sub_call_raises_in_the_code():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query("a"), Done("", "RuntimeError: timed out")], "SUBMIT(x)": submitted("4711")},
+        answer=lambda prompt: Failed("timed out"),
+    )
+    play.play()
+    assert play.resumed() == ["timed out"]
+
+
+def test_a_batch_over_the_limit_sends_nothing_and_the_run_goes_on():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query_batched(*"abcdef"), printed("")], "SUBMIT(x)": submitted("4711")},
+        limits=Limits(sub_calls=5),
+    )
+    result = play.play()
+    assert result.status == "answered"
+    assert "none was sent" in play.resumed()[0]
+    assert result.usage.of("sub").calls == 0
+
+
+def test_a_prompt_over_the_sub_models_window_is_refused_before_it_is_paid_for():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query("x" * 5_000), printed("")], "SUBMIT(x)": submitted("4711")},
+        sub_window=1_000,
+    )
+    result = play.play()
+    assert "does not fit" in play.resumed()[0]
+    assert result.usage.of("sub").calls == 0
+
+
+def test_at_the_depth_limit_a_child_is_a_plain_call():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [HostCall("rlm_query", ("Who?", "Bob.")), printed("")], "SUBMIT(x)": submitted("4711")},
+    )
+    play.play()
+    assert play.resumed() == ["<Who?\n\nBob.>"]
+
+
+def test_depth_0_offers_no_sub_calls_and_teaches_none():
+    play = stage([repl("SUBMIT(x)")], {"SUBMIT(x)": submitted("4711")}, limits=Limits(depth=0))
+    play.play()
+    assert not play.run.repl.tools
+    assert "llm_query" not in play.views[0].contract
+
+
+def test_children_are_runs_of_their_own_and_share_the_budget():
+    play = stage(
+        [repl("context[0]"), repl("child_code"), repl("SUBMIT(x)")],
+        {
+            "context[0]": [HostCall("rlm_query", ("Who is it?", "It is Bob.")), printed("")],
+            "child_code": submitted("Bob"),
+            "SUBMIT(x)": submitted("4711"),
+        },
+        limits=Limits(depth=2),
+    )
+    result = play.play()
+    assert play.resumed() == ["Bob"]
+    assert play.views[1].path == (1,)
+    assert "It is Bob" in play.views[1].card
+    assert {(row.role, row.depth): row.calls for row in result.usage.rows} == {
+        ("root", 0): 2,
+        ("child", 1): 1,
+    }
+
+
+def test_a_grandchild_at_the_limit_is_a_plain_call():
+    play = stage(
+        [repl("context[0]"), repl("child_code"), repl("SUBMIT(x)")],
+        {
+            "context[0]": [HostCall("rlm_query", ("Q", "text")), printed("")],
+            "child_code": [HostCall("rlm_query", ("Q2", "piece")), submitted("Bob")],
+            "SUBMIT(x)": submitted("4711"),
+        },
+        limits=Limits(depth=2),
+    )
+    play.play()
+    assert play.resumed()[0] == "<Q2\n\npiece>"
+
+
+def test_a_childs_failure_is_an_error_to_its_parent_and_not_its_end():
+    play = stage(
+        [repl("context"), Failed("down"), repl("SUBMIT(x)")],
+        {"context": [HostCall("rlm_query", ("Q", "t")), printed("")], "SUBMIT(x)": submitted("4711")},
+        limits=Limits(depth=2),
+    )
+    assert play.play().status == "answered"
+    assert "ended without an answer" in play.resumed()[0]
+
+
+def test_tools_are_used_by_name_and_their_failures_are_errors_in_the_code():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {
+            "context": [
+                HostCall("weather", ("Oslo",), {"unit": "C"}),
+                HostCall("weather", ("Atlantis",)),
+                printed(""),
+            ],
+            "SUBMIT(x)": submitted("4711"),
+        },
+        tools=("weather",),
+        tool=lambda name, city, unit="F": 7 if city == "Oslo" else Failed("KeyError: 'Atlantis'"),
+    )
+    play.play()
+    assert play.resumed() == [7, "KeyError: 'Atlantis'"]
+
+
+def test_a_tool_that_bears_a_helpers_name_wins_and_the_contract_leaves_the_helper_out():
+    run = stage([], tools=("grep", "llm_query")).run
+    assert "grep" not in run.repl.helpers
+    assert run.repl.tools.count("llm_query") == 1
+    assert "lines of the whole context" not in run.contract

@@ -1,0 +1,232 @@
+"""The tree of runs: batches, limits, the journal, lost workers."""
+
+from __future__ import annotations
+
+from rlm_core.events import Ended, Noted, SubCalled
+from rlm_core.limits import Budget, Limits
+from rlm_core.loop import Ask, InSandbox, Query
+from rlm_core.sandbox.protocol import Done, Execute, HostCall
+from rlm_core.tree import Job, Lost
+from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
+
+SUBMIT = {"SUBMIT(x)": submitted("4711")}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_batch_is_handed_out_at_once_up_to_the_concurrency():
+    play = stage([repl("context")], {"context": llm_query_batched(*"abcdefgh")}, concurrency=3)
+    for _ in range(2):  # the ask, the cell
+        (job,) = (item for item in play.tree.ready() if isinstance(item, Job))
+        play.tree.settle(job, play.perform(job))
+    jobs = [item for item in play.tree.ready() if isinstance(item, Job)]
+    assert [job.request.prompts for job in jobs] == [("a",), ("b",), ("c",)]
+    play.tree.settle(jobs[1], play.perform(jobs[1]))
+    (more,) = (item for item in play.tree.ready() if isinstance(item, Job))
+    assert more.request.prompts == ("d",)
+
+
+def test_an_empty_batch_answers_at_once():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")], {"context": [llm_query_batched(), printed("")], **SUBMIT}
+    )
+    play.play()
+    assert play.resumed() == [[]]
+
+
+def test_every_sub_call_is_an_event_with_its_place_in_the_batch():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query_batched("a", "b"), printed("")], **SUBMIT},
+    )
+    play.play()
+    calls = [event for event in play.events if isinstance(event, SubCalled)]
+    assert [(call.slot, call.done, call.of, call.prompt, call.text) for call in calls] == [
+        (0, 1, 2, "a", "<a>"),
+        (1, 2, 2, "b", "<b>"),
+    ]
+
+
+def test_the_cost_limit_ends_the_run_before_another_call_is_sent():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [*(llm_query(f"{n}") for n in range(64)), printed("")], **SUBMIT},
+        limits=Limits(cost=2.0),
+    )
+    result = play.play()
+    assert (result.status, result.reason) == ("limit", "cost")
+    assert result.usage.cost == 2.0  # four calls of half a dollar: the root's and three more
+    assert len([job for job in play.performed if isinstance(job.request, Query)]) == 3
+
+
+def test_the_token_limit_counts_a_prompt_before_it_is_sent():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query("x" * 40_000), printed("")], **SUBMIT},
+        limits=Limits(tokens=8_000),
+    )
+    result = play.play()
+    assert (result.status, result.reason) == ("limit", "tokens")
+    assert not [job for job in play.performed if isinstance(job.request, Query)]
+
+
+def test_the_time_limit_ends_the_run_whatever_it_waits_for():
+    clock = Clock()
+    play = stage([repl("context")], budget=Budget(Limits(seconds=60), clock=clock))
+    (job,) = (item for item in play.tree.ready() if isinstance(item, Job))
+    assert isinstance(job.request, Ask)
+    clock.now = 61.0
+    play.tree.tick()
+    assert play.tree.result is not None
+    assert (play.tree.result.status, play.tree.result.reason) == ("limit", "seconds")
+    assert [event for event in play.tree.ready() if isinstance(event, Ended)]
+    play.tree.settle(job, None)  # comes too late, and is ignored
+
+
+def test_a_limit_gives_the_best_answer_so_far():
+    cell = "context; SUBMIT('99999')"
+    play = stage(
+        [repl(cell), repl("more")], {cell: submitted("99999", literal=True)}, limits=Limits(cost=0.6)
+    )
+    result = play.play()
+    assert (result.status, result.answer) == ("limit", "99999")
+
+
+def test_a_journal_lets_a_run_go_on_where_another_ended_and_pays_for_nothing_twice():
+    script = (
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query_batched("a", "b"), printed("hi")], **SUBMIT},
+    )
+    journal: dict = {}
+    whole = stage(*script, journal=journal)
+    expected = whole.play()
+    for kept in range(len(journal)):
+        part = dict(list(journal.items())[:kept])
+        recorded = set(part)
+        again = stage(script[0][sum(job_is_ask(journal, key) for key in part) :], script[1], journal=part)
+        result = again.play()
+        assert (result.answer, result.status) == (expected.answer, expected.status)
+        asked = {job.key for job in again.performed if not isinstance(job.request, InSandbox)}
+        assert not asked & recorded
+
+
+def job_is_ask(journal: dict, key: object) -> bool:
+    return type(journal[key]).__name__ == "Reply"
+
+
+def lose(code: str, reason: str = "killed"):
+    """A cell whose worker is lost the first time it runs."""
+    seen: list[str] = []
+
+    def frame(sent: object) -> object:
+        seen.append(code)
+        return Lost(reason) if len(seen) == 1 else Done("second time")
+
+    return frame
+
+
+def test_a_lost_worker_costs_a_step_and_the_variables_of_earlier_ones_are_rebuilt():
+    play = stage(
+        [repl("a = context"), repl("bomb"), repl("print(a)"), repl("SUBMIT(x)")],
+        {
+            "a = context": [llm_query("p"), Done("", variables={"a": "str"})],
+            "bomb": lose("bomb", "the step ran out of memory"),
+            "print(a)": Done("A", variables={"a": "str"}),
+            **SUBMIT,
+        },
+    )
+    result = play.play()
+    assert result.status == "answered"
+    assert "out of memory" in play.told[1]
+    codes = [frame.code for frame in play.sent if isinstance(frame, Execute)]
+    assert codes == ["a = context", "bomb", "a = context", "print(a)", "SUBMIT(x)"]
+    assert play.resumed() == ["<p>", "<p>"]  # the recorded answer, at no further call
+    assert result.usage.of("sub").calls == 1
+    assert [event for event in play.events if isinstance(event, Noted)]
+
+
+def test_what_could_not_be_rebuilt_is_named_to_the_model():
+    first = [Done("", variables={"a": "str", "b": "int"}), Done("", variables={"a": "str"})]
+    play = stage(
+        [repl("context"), repl("bomb"), repl("print(a)"), repl("SUBMIT(x)")],
+        {
+            "context": lambda_(first),
+            "bomb": lose("bomb"),
+            "print(a)": Done("A", variables={"a": "str"}),
+            **SUBMIT,
+        },
+    )
+    play.play()
+    assert "could not be rebuilt: b" in play.told[2]
+
+
+def lambda_(frames: list):
+    frames = list(frames)
+    return lambda sent: frames.pop(0)
+
+
+def test_an_earlier_cell_that_kills_the_new_worker_is_left_out():
+    first = [Done("", variables={"a": "str"}), Lost("killed again"), Lost("must not be run a third time")]
+    play = stage(
+        [repl("context"), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
+        {"context": lambda_(first), "bomb": lose("bomb"), "print(1)": printed("1"), **SUBMIT},
+    )
+    assert play.play().status == "answered"
+    assert "could not be rebuilt: a" in play.told[2]
+
+
+def test_a_cell_that_diverges_while_it_is_rebuilt_does_not_call_anew():
+    calls = [[llm_query("p")], [llm_query("p"), llm_query("q")]]
+
+    def cell(sent: object) -> object:
+        if isinstance(sent, Execute):
+            turns.append([*calls.pop(0), Done("", variables={"a": "int"})])
+        return turns[-1].pop(0)
+
+    turns: list[list] = []
+    play = stage(
+        [repl("context"), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
+        {
+            "context": [cell] * 9,
+            "bomb": lose("bomb"),
+            "print(1)": Done("1", variables={"a": "int"}),
+            **SUBMIT,
+        },
+    )
+    result = play.play()
+    assert result.status == "answered"
+    assert play.resumed() == ["<p>", "<p>", "the answer to this call was not recorded"]
+    assert result.usage.of("sub").calls == 1
+
+
+def test_a_cell_that_ran_out_of_time_is_not_run_again():
+    play = stage(
+        [repl("slow(context)"), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
+        {
+            "slow(context)": Done("", "TimeoutError: the step ran past its limit"),
+            "bomb": lose("bomb"),
+            "print(1)": printed("1"),
+            **SUBMIT,
+        },
+    )
+    play.play()
+    codes = [frame.code for frame in play.sent if isinstance(frame, Execute)]
+    assert codes.count("slow(context)") == 1
+
+
+def test_children_of_a_batch_run_side_by_side():
+    play = stage(
+        [repl("context")],
+        {"context": HostCall("rlm_query_batched", ([("Q1", "a"), ("Q2", "b")],))},
+        limits=Limits(depth=2),
+    )
+    for _ in range(2):
+        (job,) = (item for item in play.tree.ready() if isinstance(item, Job))
+        play.tree.settle(job, play.perform(job))
+    asks = [item.request.view for item in play.tree.ready() if isinstance(item, Job)]
+    assert [(view.path, view.query) for view in asks] == [((1,), "Q1"), ((2,), "Q2")]
