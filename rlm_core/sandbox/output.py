@@ -1,0 +1,50 @@
+"""What a cell prints: its head and its tail, at a cost that does not grow with what is printed."""
+
+from __future__ import annotations
+
+
+class Output:
+    """Collects text and keeps at most `limit` characters of it: the first half and the last."""
+
+    def __init__(self, limit: int) -> None:
+        self._head_room = (limit + 1) // 2
+        self._tail_room = limit - self._head_room
+        self.clear()
+
+    def clear(self) -> None:
+        self._head: list[str] = []
+        self._tail: list[str] = []
+        self._head_size = 0
+        self._tail_size = 0
+        self._total = 0
+
+    def emit(self, text: str) -> None:
+        # An exact str: a subclass of the cell's own may lie about its length or its slices.
+        text = text if type(text) is str else str.__str__(text)
+        self._total += len(text)
+        if (room := self._head_room - self._head_size) > 0:
+            piece = text[:room]
+            self._head.append(piece)
+            self._head_size += len(piece)
+            text = text[room:]
+        if text and self._tail_room:
+            piece = text[-self._tail_room :]
+            self._tail.append(piece)
+            self._tail_size += len(piece)
+            if self._tail_size > 2 * self._tail_room:  # seldom enough that a character is copied about once
+                self._tail = ["".join(self._tail)[-self._tail_room :]]
+                self._tail_size = self._tail_room
+
+    def text(self) -> str:
+        tail = "".join(self._tail)[-self._tail_room :] if self._tail_room else ""
+        head = "".join(self._head)
+        if not (cut := self._total - len(head) - len(tail)):
+            return head + tail
+        return f"{head}\n... [{cut:,} characters cut] ...\n{tail}"
+
+
+def clip(text: str, limit: int) -> str:
+    """`text`, or its head and tail where it is longer than `limit`."""
+    output = Output(limit)
+    output.emit(text)
+    return output.text()

@@ -1,0 +1,61 @@
+"""Values on their way out of the worker, made plain: only data of Python's own types crosses."""
+
+from __future__ import annotations
+
+import array
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import types
+from collections.abc import Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+_MOMENTS = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+_AS_IS = frozenset([type(None), bool, int, float, complex, str, bytes, decimal.Decimal, *_MOMENTS])
+_BASES = (str, int, float, bytes)  # a subclass of one of these goes as it
+_LISTS = (list, collections.deque, range, array.array, KeysView, ValuesView, Iterator)
+
+
+def plain(value: Any, what: str) -> Any:
+    """`value` with dataclasses and named tuples as dicts, enums as their values, subclasses as their bases
+    and iterators as lists.  `what` names it in the error.
+
+    Raises TypeError for what has no plain form, ValueError if it holds itself."""
+    try:
+        return _plain(value, what)
+    except RecursionError:
+        raise ValueError(f"{what} is nested too deeply, or holds itself") from None
+
+
+def _plain(value: Any, what: str) -> Any:
+    kind = type(value)
+    if kind in _AS_IS:
+        return value
+    if issubclass(kind, enum.Enum):
+        return _plain(value.value, what)
+    for base in _BASES:
+        if issubclass(kind, base):
+            return base.__str__(value) if base is str else base(value)
+    if issubclass(kind, bytearray):
+        return bytes(value)
+    if issubclass(kind, fractions.Fraction):
+        return str(value)
+    if issubclass(kind, tuple):
+        if (fields := getattr(kind, "_fields", None)) is not None:
+            return {name: _plain(part, what) for name, part in zip(fields, value, strict=True)}
+        return tuple(_plain(part, what) for part in value)
+    if issubclass(kind, (set, frozenset)):
+        return {_plain(part, what) for part in value}
+    if issubclass(kind, _LISTS):
+        return [_plain(part, what) for part in value]
+    if issubclass(kind, (Mapping, collections.UserDict)):
+        return {_plain(key, what): _plain(part, what) for key, part in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name), what) for f in dataclasses.fields(value)}
+    if issubclass(kind, types.SimpleNamespace):
+        return {key: _plain(part, what) for key, part in vars(value).items()}
+    name = f"the {value.__name__!r} class" if isinstance(value, type) else f"a {kind.__name__}"
+    raise TypeError(f"{what} holds {name}: turn it into plain data first (str, number, list, dict)")

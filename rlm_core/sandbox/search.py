@@ -1,0 +1,215 @@
+"""`grep` and `chunks`: every line that holds a pattern, and pieces that cover a text, at any length.
+
+Both work on leaves, `(name, text)`: the one text of a str, or each text in a dict or list with its key, its
+index, or the tuple of keys that leads to it.  `grep` copies no whole text: it folds and searches slice by slice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+LONG_LINE = 1_000  # characters; a longer line comes as a window around each match
+WINDOW = 200  # characters on either side of the match
+SLICE = 1 << 18  # characters folded at once
+
+Find = Callable[[int], "tuple[int, int] | None"]
+"""The first match at or after a position: its start and end."""
+
+
+class Piece(str):
+    """Part of a text, that knows where it stands: `text[piece.start:piece.end] == piece`.
+
+    `name`: key, index or path of its document, None where there is but one text."""
+
+    __slots__ = ("end", "name", "start")
+    start: int
+    end: int
+    name: Any
+
+
+class Line(Piece):
+    """A line that holds a match.  `number` counts the lines of its document from 1."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+def leaves(value: Any) -> Iterator[tuple[Any, str]]:
+    """The texts in `value`, and its numbers as text, each with its name."""
+    if isinstance(value, str):
+        yield None, value
+        return
+    for path, text in _walk(value, ()):
+        yield path[0] if len(path) == 1 else path, text
+
+
+def _walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(value, dict):
+        items: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    else:
+        return
+    for key, item in items:
+        if isinstance(item, str):
+            yield (*path, key), item
+        elif isinstance(item, (int, float)) and not isinstance(item, bool):
+            yield (*path, key), str(item)
+        else:
+            yield from _walk(item, (*path, key))
+
+
+def fold(text: str) -> str:
+    """`text` without its case, at the same length: an offset in one is the same offset in the other."""
+    if text.isascii():
+        return text.lower()
+    # Only İ grows when lowered; and lowering picks one of two small sigmas by its neighbours.
+    return text.replace("İ", "i").lower().replace("ς", "σ")
+
+
+def literal(needle: str, case: bool) -> Callable[[str], Find]:
+    """Finds `needle` as it is written; in any case unless `case`."""
+    folded = needle if case else fold(needle)
+
+    def on(text: str) -> Find:
+        def find_exact(at: int) -> tuple[int, int] | None:
+            start = text.find(needle, at)
+            return None if start < 0 else (start, start + len(needle))
+
+        begin, end, piece = 0, 0, ""  # the slice that was folded last
+
+        def find_folded(at: int) -> tuple[int, int] | None:
+            nonlocal begin, end, piece
+            while at < len(text):
+                if not begin <= at < end:
+                    begin, end = at, min(at + SLICE, len(text))
+                    piece = fold(text[begin : end + len(needle) - 1])
+                if (start := piece.find(folded, at - begin)) >= 0:
+                    return begin + start, begin + start + len(needle)
+                at = end
+            return None
+
+        return find_exact if case else find_folded
+
+    return on
+
+
+def expression(pattern: str | re.Pattern[str], case: bool) -> Callable[[str], Find]:
+    """Finds a regular expression; `^` and `$` stand at every line.  Raises ValueError if it is none."""
+    try:
+        compiled = (
+            re.compile(pattern, re.MULTILINE | (0 if case else re.IGNORECASE))
+            if isinstance(pattern, str)
+            else pattern
+        )
+    except re.error as error:
+        raise ValueError(
+            f"{pattern!r} is not a regular expression ({error}); leave regex=True out for plain text"
+        ) from None
+
+    def on(text: str) -> Find:
+        def find(at: int) -> tuple[int, int] | None:
+            found = compiled.search(text, at)
+            return found.span() if found else None
+
+        return find
+
+    return on
+
+
+def any_of(finders: Sequence[Callable[[str], Find]]) -> Callable[[str], Find]:
+    """Finds whichever comes first."""
+
+    def on(text: str) -> Find:
+        finds = [finder(text) for finder in finders]
+        ahead: list[tuple[int, int] | None] = [(-1, -1)] * len(
+            finds
+        )  # the next match of each; -1: not looked for yet
+
+        def find(at: int) -> tuple[int, int] | None:
+            for index, match in enumerate(ahead):
+                if match is not None and match[0] < at:
+                    ahead[index] = finds[index](at)
+            return min((match for match in ahead if match is not None), default=None)
+
+        return find
+
+    return on if len(finders) > 1 else finders[0]
+
+
+def lines(name: Any, text: str, find: Find, around: int) -> Iterator[Line]:
+    """The lines of one text that hold a match, with `around` lines on either side; what then touches is one."""
+    at, counted, number = 0, 0, 1
+    begin, end = 0, -1  # the line that was looked at last
+    held: tuple[int, int, int] | None = None
+    while at <= len(text) and (match := find(at)) is not None:
+        start, stop = match
+        if start > end:
+            begin = max(text.rfind("\n", end + 1, start), end) + 1
+            number, counted = number + text.count("\n", counted, begin), begin
+        end = text.find("\n", max(stop - 1, start))
+        end = end if end >= 0 else len(text)
+        if end - begin > LONG_LINE:
+            number, counted = number + text.count("\n", counted, start), start
+            first, last = max(begin, start - WINDOW), min(end, min(stop, start + LONG_LINE) + WINDOW)
+            at = max(stop, start + 1)
+        else:
+            first, last, at = begin, end, end + 1
+        if not around:
+            yield _line(name, text, first, last, number)
+            continue
+        first, above = _up(text, first, around)
+        last = _down(text, last, around)
+        if held and first <= held[1] + 1:
+            held = (held[0], last, held[2])
+        else:
+            if held:
+                yield _line(name, text, *held)
+            held = (first, last, number - above)
+    if held:
+        yield _line(name, text, *held)
+
+
+def _up(text: str, start: int, count: int) -> tuple[int, int]:
+    """Where the line `count` lines above begins, and how many there were; LONG_LINE is the longest of lines."""
+    above = 0
+    while above < count and start > 0:
+        start = max(text.rfind("\n", max(start - 1 - LONG_LINE, 0), start - 1) + 1, start - 1 - LONG_LINE, 0)
+        above += 1
+    return start, above
+
+
+def _down(text: str, end: int, count: int) -> int:
+    for _ in range(count):
+        if end >= len(text):
+            break
+        found = text.find("\n", end + 1, end + 1 + LONG_LINE)
+        end = found if found >= 0 else min(end + 1 + LONG_LINE, len(text))
+    return end
+
+
+def _line(name: Any, text: str, start: int, end: int, number: int) -> Line:
+    if text.endswith("\r", start, end):
+        end -= 1
+    line = Line(text[start:end])
+    line.start, line.end, line.name, line.number = start, end, name, number
+    return line
+
+
+def pieces(name: Any, text: str, size: int, overlap: int) -> Iterator[Piece]:
+    """`text` in pieces of at most `size` characters, each beginning `overlap` before the last one's end.
+
+    A piece ends at a line's end where there is one in its second half: no line is cut that need not be."""
+    start = 0
+    while start < len(text):
+        end = min(start + size, len(text))
+        if end < len(text):
+            end = text.rfind("\n", start + max(size // 2, overlap), end) + 1 or end
+        piece = Piece(text[start:end])
+        piece.start, piece.end, piece.name = start, end, name
+        yield piece
+        if end == len(text):
+            break
+        start = end - overlap
