@@ -118,7 +118,7 @@ class _Driver:
                 assert isinstance(request, InSandbox)
                 value = await self.in_sandbox(job.live, request)
         except LMCallError as error:
-            value = Failed(str(error), error.kind)
+            value = Failed(str(error), error.kind, error.usage)
         self.tree.settle(job, value)
 
     async def stream(self, view: View) -> Reply:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator, Iterator, MutableMapping
 from typing import Any, Protocol
 
 from rlm_core.events import Chunk, Event
-from rlm_core.lms import Completion, LMCallError
+from rlm_core.lms import Completion, LMCallError, stopping
 from rlm_core.loop import Ask, Failed, Query, Reply, Result, Run, UseTool, View
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Key, Live, Lost, Tree
@@ -67,7 +67,7 @@ def drive(
 
 class Threads:
     """Daemon threads for calls that may hang.  Each job runs in a copy of the context variables of its
-    submitter."""
+    submitter, with `lms.stopping` set to an event that `close` sets."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[tuple[contextvars.Context, Callable[[], None]] | None] = (
@@ -76,6 +76,7 @@ class Threads:
         self._idle = 0
         self._count = 0
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
 
     def submit(self, work: Callable[[], None]) -> None:
         with self._lock:
@@ -84,7 +85,9 @@ class Threads:
             else:
                 self._count += 1
                 threading.Thread(target=self._serve, name="rlm-call", daemon=True).start()
-        self._jobs.put((contextvars.copy_context(), work))
+        context = contextvars.copy_context()
+        context.run(stopping.set, self._stopping)
+        self._jobs.put((context, work))
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -94,7 +97,8 @@ class Threads:
                 self._idle += 1
 
     def close(self) -> None:
-        """Lets idle threads end; a busy one ends after its call."""
+        """Lets idle threads end; a busy one ends after its call, which sends nothing more."""
+        self._stopping.set()
         for _ in range(self._count):
             self._jobs.put(None)
 
@@ -155,7 +159,7 @@ class _Driver:
             try:
                 value = function()
             except LMCallError as error:
-                value = Failed(str(error), error.kind)
+                value = Failed(str(error), error.kind, error.usage)
             except BaseException as error:  # a bug: it must surface in the caller's thread, not end this one
                 self.post(lambda error=error: _raise(error))  # type: ignore[misc]
                 return

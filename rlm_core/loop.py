@@ -48,10 +48,11 @@ class Request(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A call that failed for good.  `kind` as in LMCallError."""
+    """A call that failed for good.  `kind` and `usage` as in LMCallError."""
 
     error: str
     kind: str = "error"
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,12 +220,13 @@ class Tree:
             self._calling -= 1
         if job.reservation is None:
             raise RuntimeError("a call was settled that was never handed out")
-        if isinstance(value, Failed):
+        if value.usage is None:
             self.budget.release(job.reservation)
-        else:
-            depth = live.run.depth + isinstance(request, Query)
-            self.budget.record(job.reservation, job.role, depth, value.model, value.usage)
-            self._check()
+            return
+        model = "" if isinstance(value, Failed) else value.model
+        depth = live.run.depth + isinstance(request, Query)
+        self.budget.record(job.reservation, job.role, depth, model, value.usage)
+        self._check()
 
     def _arrived(self, job: Job, value: Any) -> None:
         if job.slot is None:
