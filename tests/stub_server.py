@@ -1,13 +1,15 @@
-"""A loopback server that speaks POST /v1/chat/completions (streaming and not) and GET /v1/models, and fails as
-real APIs do.
+"""A loopback server that speaks chat completions (streaming and not) and GET /v1/models, and fails as real
+APIs do.
 
     with StubServer(["first reply", Reply("second", drip=0.01), error(429, retry_after=0)]) as server:
         ...                      # talk to server.url
     server.requests[0].body      # what was sent: the request's JSON; .headers, lower case; .path
 
-A script is a list (one reply for each request, in order), one reply for all, or a function of the request's JSON.
-A reply is a str, a `Reply` or a `Raw`.  From a shell: `python tests/stub_server.py --script replies.json` prints the
-URL and serves until its standard input ends or it is killed."""
+A script is a list (one reply for each request, in order), one reply for all, or a function of the request's
+JSON.  A reply is a str, a `Reply` or a `Raw`.
+
+From a shell: `python tests/stub_server.py --script replies.json` prints the URL and serves until its standard
+input ends or it is killed."""
 
 from __future__ import annotations
 
