@@ -194,6 +194,9 @@ def _fetch(model: Model, progress: Progress) -> Path:
             )
         else:
             tried.append(f"{error.filename or folder}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        progress("interrupted, and the next fetch goes on from here", 0, model.size)
+        raise
     finally:
         if isinstance(progress, Bar):
             progress.close()
