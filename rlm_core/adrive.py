@@ -11,7 +11,7 @@ import inspect
 import selectors
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from rlm_core.drive import OVERRAN
@@ -19,7 +19,7 @@ from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError
 from rlm_core.loop import Ask, Failed, InSandbox, Query, Reply, Result, Run, UseTool, View
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
-from rlm_core.tree import Job, Key, Live, Lost, Tree
+from rlm_core.tree import Job, Live, Lost, Record, Tree
 
 
 class AsyncFront(Protocol):
@@ -37,12 +37,12 @@ class AsyncFront(Protocol):
 
 
 async def adrive(
-    run: Run, front: AsyncFront, backend: Backend, journal: MutableMapping[Key, Any] | None = None
+    run: Run, front: AsyncFront, backend: Backend, record: Record | None = None
 ) -> AsyncGenerator[Event | Result, None]:
     """Events as they happen, and the result last.  Errors as in `drive`; cancelling or closing it ends
     everything, and a
     CancelledError that passes through carries what there is so far as its `result`."""
-    driver = _Driver(Tree(run, front.concurrency, journal), front, backend)
+    driver = _Driver(Tree(run, front.concurrency, record), front, backend)
     try:
         async for item in driver.run():
             yield item

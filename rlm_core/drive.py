@@ -17,14 +17,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol
 
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError, stopping
 from rlm_core.loop import Ask, Failed, Query, Reply, Result, Run, UseTool, View
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
-from rlm_core.tree import Job, Key, Live, Lost, Tree
+from rlm_core.tree import Job, Live, Lost, Record, Tree
 
 OVERRAN = "The step ran past its time limit and did not stop when it was told to; its worker was ended."
 
@@ -48,14 +48,14 @@ class Front(Protocol):
 
 
 def drive(
-    run: Run, front: Front, backend: Backend, journal: MutableMapping[Key, Any] | None = None
+    run: Run, front: Front, backend: Backend, record: Record | None = None
 ) -> Generator[Event, None, Result]:
     """Runs to the end, yielding events as they happen, and returns the result.
 
     A KeyboardInterrupt that passes through carries what there is so far as its `result`.  Closing the
     generator ends
     everything.  Raises SandboxError where the sandbox, and not the model's code, is at fault."""
-    driver = _Driver(Tree(run, front.concurrency, journal), front, backend)
+    driver = _Driver(Tree(run, front.concurrency, record), front, backend)
     try:
         return (yield from driver.run())
     except KeyboardInterrupt as interrupt:

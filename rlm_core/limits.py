@@ -146,8 +146,8 @@ class Reservation:
 
 @dataclass
 class Budget:
-    """What a tree of runs may use and has used.  `reserve_*` before a call, `record` or `release` after
-    it."""
+    """What a tree of runs may use and has used.  `reserve` before a call, `release` and
+    `record` after it."""
 
     limits: Limits = field(default_factory=Limits)
     estimate: Estimate = lambda role, model, tokens: None
@@ -192,15 +192,15 @@ class Budget:
 
     # ---- after a call
 
-    def record(self, reservation: Reservation, role: str, depth: int, model: str, usage: Usage) -> None:
-        self.release(reservation)
+    def record(self, role: str, depth: int, model: str, usage: Usage) -> None:
+        """Counts what a call used."""
         row = self._rows.setdefault((role, depth, model), Spent(role, depth, model))
         row.add(usage)
         self._tokens += usage.input + usage.output
         self._cost += usage.cost or 0.0
 
     def release(self, reservation: Reservation) -> None:
-        """A call that failed gives back what was set aside for it."""
+        """Gives back what was set aside for a call, now that it is known what it used."""
         self._pending.tokens -= reservation.tokens
         self._pending.cost -= reservation.cost
 

@@ -4,29 +4,38 @@
 and place it likes; `settle(job, value)` takes what came of one.  Batches, children, the budget, the journal,
 the rebuilding of a lost worker, stopping: all here, once, on one thread, without a lock.
 
-A job's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what it
-is sent, so a journal of values by key lets a run go on where another ended: what is recorded is not done
-again.
-
-When a worker is lost, its cells are run again in a new one, with the recorded answers to their calls, before
-the next cell.
+A call's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what
+it is sent, so a record of what came of calls lets a run go on where another ended: its code runs again, and what
+is recorded is not asked again.  In the same way, when a worker is lost, its cells are run again in a new one,
+with the answers that they got, before the next cell.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, MutableMapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
 from rlm_core.limits import LimitReached, Reservation
-from rlm_core.lms import Completion
+from rlm_core.lms import Completion, Usage
 from rlm_core.loop import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, Result, Run, Status, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
 
 Key = tuple[Path, int, int | None]
-_MISSING = object()
+
+
+class Record(Protocol):
+    """What a run has been told so far, kept outside: see `rlm_core.journal`."""
+
+    def recall(self, key: Key, request: Request[Any]) -> Any:
+        """What came of this request before, or None."""
+
+    def keep(self, key: Key, request: Request[Any], value: Any) -> None: ...
+
+    def tell(self, event: Event, number: int) -> None:
+        """An event, and the number of the request that its run was at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +101,13 @@ class Live:
 
 
 class Tree:
-    """`concurrency`: LM calls handed out at once, the root's own not counted.  `journal`: values by key; a
-    value found there is not asked for again, and every new one is put there."""
+    """`concurrency`: LM calls handed out at once, the root's own not counted.  `record`: what it recalls is
+    not asked again; every new answer and every event is given to it."""
 
-    def __init__(self, run: Run, concurrency: int = 16, journal: MutableMapping[Key, Any] | None = None):
+    def __init__(self, run: Run, concurrency: int = 16, record: Record | None = None):
         self.root = Live(run)
         self.concurrency = concurrency
-        self.journal = journal
+        self.record = record
         self.budget = run.budget
         self.result: Result | None = None
         self.ended: list[Live] = []  # runs whose workers a driver may close
@@ -135,10 +144,8 @@ class Tree:
             return
         if isinstance(job.request, (Ask, Query)):
             self._settle_call(job, value)
-        elif isinstance(job.request, UseTool):
-            error = value.error if isinstance(value, Failed) else ""
-            self._events.append(ToolUsed(job.live.run.path, job.request.name, error, self._since(job)))
-        self._keep(job, value)
+        if self.record and not isinstance(value, Failed):
+            self.record.keep(job.key, job.request, value)
         self._arrived(job, value)
 
     def tick(self) -> None:
@@ -162,7 +169,7 @@ class Tree:
             self._finish(live, stop.value)
             return
         if isinstance(item, Event):
-            self._events.append(item)
+            self._tell(live, item)
             self._steps.appendleft((live, None))
             return
         live.requests += 1
@@ -187,8 +194,10 @@ class Tree:
                 self._steps.append((item, None))
 
     def _hand_out(self, job: Job) -> None:
-        value = self._recorded(job)
-        if value is not _MISSING:
+        value = self.record.recall(job.key, job.request) if self.record else None
+        if value is not None:
+            if isinstance(job.request, (Ask, Query)):
+                self._count(job, value.model, value.usage)
             self._arrived(job, value)
         elif isinstance(job.request, Query) or (isinstance(job.request, Ask) and not job.is_root):
             self._calls.append(job)
@@ -215,26 +224,29 @@ class Tree:
         return job
 
     def _settle_call(self, job: Job, value: Reply | Completion | Failed) -> None:
-        live, request = job.live, job.request
-        if isinstance(request, Query) or not job.is_root:
+        if isinstance(job.request, Query) or not job.is_root:
             self._calling -= 1
         if job.reservation is None:
             raise RuntimeError("a call was settled that was never handed out")
-        if value.usage is None:
-            self.budget.release(job.reservation)
-            return
-        model = "" if isinstance(value, Failed) else value.model
-        depth = live.run.depth + isinstance(request, Query)
-        self.budget.record(job.reservation, job.role, depth, model, value.usage)
-        self._check()
+        self.budget.release(job.reservation)
+        if value.usage is not None:
+            self._count(job, "" if isinstance(value, Failed) else value.model, value.usage)
+            self._check()
+
+    def _count(self, job: Job, model: str, usage: Usage) -> None:
+        depth = job.live.run.depth + isinstance(job.request, Query)
+        self.budget.record(job.role, depth, model, usage)
 
     def _arrived(self, job: Job, value: Any) -> None:
+        if isinstance(job.request, UseTool):
+            error = value.error if isinstance(value, Failed) else ""
+            self._tell(job.live, ToolUsed(job.live.run.path, job.request.name, error, self._since(job)))
         if job.slot is None:
             self._steps.append((job.live, value))
             return
         self._fill(job.live, job.slot, value)
         if isinstance(job.request, Query):
-            self._events.append(self._sub_called(job, job.slot, value))
+            self._tell(job.live, self._sub_called(job, job.slot, value))
 
     def _sub_called(self, job: Job, slot: int, value: Completion | Failed) -> SubCalled:
         assert isinstance(job.request, Query)
@@ -254,7 +266,7 @@ class Tree:
     def _finish(self, live: Live, result: Result) -> None:
         live.gen.close()
         self.ended.append(live)
-        self._events.append(Ended(live.run.path, result.status, result.answer, result.reason))
+        self._tell(live, Ended(live.run.path, result.status, result.answer, result.reason))
         if live.parent is None:
             self.result = result
         else:
@@ -273,12 +285,8 @@ class Tree:
             live.cells.append(Cell(frame))
         else:
             live.cells[-1].resumes.append(frame)
-        job = Job(live, InSandbox(frame))
-        value = self._recorded(job)
-        if value is not _MISSING:
-            self._landed(live, value)
-        elif live.has_worker:
-            self._jobs.append(job)
+        if live.has_worker:
+            self._jobs.append(Job(live, InSandbox(frame)))
         else:
             self._rebuild(live)
 
@@ -323,8 +331,9 @@ class Tree:
                 value = cast("HostCall | Done", stop.value)
         if live.note and isinstance(value, Done):
             value, live.note = replace(value, output=live.note + value.output), ""
-        self._keep(job, value)
-        self._landed(live, value)
+        if isinstance(value, Done) and (value.error or "").startswith("TimeoutError"):
+            live.cells.pop()  # run again it would only take as long again
+        self._steps.append((live, value))
 
     def _lost(self, live: Live, lost: Lost) -> None:
         live.has_worker, live.rebuild = False, None
@@ -334,23 +343,16 @@ class Tree:
             self._rebuild(live)
             return
         live.cells.pop()
-        self._events.append(Noted(live.run.path, lost.reason))
+        self._tell(live, Noted(live.run.path, lost.reason))
         error = f"{lost.reason}\nThe variables of this step are lost; those of earlier steps are kept."
         self._steps.append((live, Done("", error)))
 
-    def _landed(self, live: Live, value: HostCall | Done) -> None:
-        if isinstance(value, Done) and (value.error or "").startswith("TimeoutError"):
-            live.cells.pop()  # run again it would only take as long again
-        self._steps.append((live, value))
+    # ---- events
 
-    # ---- the journal
-
-    def _recorded(self, job: Job) -> Any:
-        return _MISSING if self.journal is None else self.journal.get(job.key, _MISSING)
-
-    def _keep(self, job: Job, value: Any) -> None:
-        if self.journal is not None and not isinstance(value, Failed):
-            self.journal[job.key] = value
+    def _tell(self, live: Live, event: Event) -> None:
+        self._events.append(event)
+        if self.record:
+            self.record.tell(event, live.requests)
 
     def _since(self, job: Job) -> float:
         return self.budget.clock() - job.started if job.started else 0.0

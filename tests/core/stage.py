@@ -45,7 +45,7 @@ class Stage:
     answer: Callable[[str], Any] = lambda prompt: f"<{prompt}>"
     tool: Callable[..., Any] = lambda *args: None
     concurrency: int = 16
-    journal: dict[Any, Any] | None = None
+    record: Any = None
     events: list[Event] = field(default_factory=list)
     performed: list[Job] = field(default_factory=list)
     views: list[Any] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Stage:
     _cells: dict[Any, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.tree = Tree(self.run, self.concurrency, self.journal)
+        self.tree = Tree(self.run, self.concurrency, self.record)
 
     def play(self) -> Result:
         while self.tree.result is None:
@@ -113,7 +113,7 @@ def a_run(
 
 
 def stage(replies: list[Any], cells: dict[str, Any] | None = None, **more: Any) -> Stage:
-    own = {key: more.pop(key) for key in ("answer", "tool", "concurrency", "journal") if key in more}
+    own = {key: more.pop(key) for key in ("answer", "tool", "concurrency", "record") if key in more}
     return Stage(a_run(**more), list(replies), cells or {}, **own)
 
 

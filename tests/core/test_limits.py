@@ -37,7 +37,7 @@ def test_a_known_price_is_set_aside_before_the_call():
 
 def test_nothing_starts_when_nothing_is_left():
     budget = Budget(Limits(tokens=50))
-    budget.record(budget.reserve("root", None, 40), "root", 0, "m", Usage(40, 10))
+    budget.record("root", 0, "m", Usage(40, 10))
     with pytest.raises(LimitReached):
         budget.check()
 
@@ -59,7 +59,7 @@ def test_usage_is_kept_by_role_depth_and_model():
         ("sub", 1, "small"),
         ("sub", 2, "small"),
     ]:
-        budget.record(budget.reserve(role, model, 4), role, depth, model, Usage(100, 10, 50, 0.01))
+        budget.record(role, depth, model, Usage(100, 10, 50, 0.01))
     usage = budget.usage
     assert [(row.role, row.depth, row.model, row.calls) for row in usage.rows] == [
         ("root", 0, "big", 1),
@@ -73,8 +73,8 @@ def test_usage_is_kept_by_role_depth_and_model():
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_not_zero():
     budget = Budget()
-    budget.record(budget.reserve("root", None, 4), "root", 0, "m", Usage(1, 1, cost=0.1))
-    budget.record(budget.reserve("sub", None, 4), "sub", 1, "m", Usage(1, 1, cost=None))
+    budget.record("root", 0, "m", Usage(1, 1, cost=0.1))
+    budget.record("sub", 1, "m", Usage(1, 1, cost=None))
     assert budget.usage.cost is None
     assert budget.usage.of("root").cost == 0.1
 
@@ -82,7 +82,7 @@ def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_not_zero():
 def test_what_is_left_is_told_once_it_begins_to_matter():
     budget = Budget(Limits(sub_calls=5, tokens=1_000))
     assert budget.left() == "5 sub-calls"
-    budget.record(budget.reserve("root", None, 4), "root", 0, "m", Usage(600, 0))
+    budget.record("root", 0, "m", Usage(600, 0))
     assert budget.left() == "5 sub-calls, 400 tokens"
 
 

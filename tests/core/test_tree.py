@@ -97,26 +97,35 @@ def test_a_limit_gives_the_best_answer_so_far():
     assert (result.status, result.answer) == ("limit", "99999")
 
 
-def test_a_journal_lets_a_run_go_on_where_another_ended_and_pays_for_nothing_twice():
-    script = (
-        [repl("context"), repl("SUBMIT(x)")],
-        {"context": [llm_query_batched("a", "b"), printed("hi")], **SUBMIT},
-    )
-    journal: dict = {}
-    whole = stage(*script, journal=journal)
+class Memory(dict):
+    """A record in a dict."""
+
+    def recall(self, key, request):
+        return self.get(key)
+
+    def keep(self, key, request, value):
+        self[key] = value
+
+    def tell(self, event, number):
+        pass
+
+
+def test_a_record_lets_a_run_go_on_where_another_ended_and_pays_for_nothing_twice():
+    cells = {"context": [llm_query_batched("a", "b"), llm_query("c"), printed("hi")], **SUBMIT}
+    memory = Memory()
+    whole = stage([repl("context"), repl("SUBMIT(x)")], cells, record=memory)
     expected = whole.play()
-    for kept in range(len(journal)):
-        part = dict(list(journal.items())[:kept])
+    for kept in range(len(memory)):
+        part = Memory(list(memory.items())[:kept])
         recorded = set(part)
-        again = stage(script[0][sum(job_is_ask(journal, key) for key in part) :], script[1], journal=part)
+        replies = [repl("context"), repl("SUBMIT(x)")][sum(key[2] is None for key in recorded) :]
+        again = stage(replies, cells, record=part)
         result = again.play()
         assert (result.answer, result.status) == (expected.answer, expected.status)
+        assert result.usage == expected.usage
         asked = {job.key for job in again.performed if not isinstance(job.request, InSandbox)}
         assert not asked & recorded
-
-
-def job_is_ask(journal: dict, key: object) -> bool:
-    return type(journal[key]).__name__ == "Reply"
+        assert part == memory
 
 
 def lose(code: str, reason: str = "killed"):
