@@ -13,7 +13,8 @@ def is_documents(value: Any) -> bool:
 
 
 def count_chars(value: Any) -> int:
-    """Characters of text in `value`: of a str; of the texts of documents; of data's leaves and keys as they print."""
+    """Characters of text in `value`: of a str; of the texts of documents; of data's leaves and keys as they
+    print."""
     if isinstance(value, str):
         return len(value)
     if is_documents(value):

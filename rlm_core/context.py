@@ -1,4 +1,5 @@
-"""What the REPL's `context` holds: the caller's value as given, its size, its card, and whether a literal occurs in it."""
+"""What the REPL's `context` holds: the caller's value as given, its size, its card, and whether a literal
+occurs in it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from rlm_core import card as cards
 from rlm_core import documents
+from rlm_core.decoding import DocumentError, decode
 from rlm_core.grounding import occurs
 
 
@@ -20,14 +22,15 @@ class ContextError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """One context.  `value` is what the REPL holds, the very object that was given where nothing had to be read or
-    decoded; a run must not see it change, so the caller leaves it alone until the run is over."""
+    """One context.  `value` is what the REPL holds, the very object that was given where nothing had to be
+    read or decoded; a run must not see it change, so the caller leaves it alone until the run is over."""
 
     value: Any
 
     @classmethod
     def of(cls, value: Any) -> Context:
-        """A str, bytes, a path to a file or a folder, or lists, tuples and dicts of such and of plain data, to any depth.
+        """A str, bytes, a path to a file or a folder, or lists, tuples and dicts of such and of plain data,
+        to any depth.
 
         bytes and files become text, a folder becomes {name: text}; everything else stays as it is, identical.
         Raises ContextError; reads nothing but the paths."""
@@ -41,14 +44,15 @@ class Context:
             )
         try:
             return cls(_resolved(value, "the context"))
-        except documents.DocumentError as error:
+        except DocumentError as error:
             raise ContextError(str(error)) from error
         except RecursionError:
             raise ContextError("the context is nested too deeply, or holds itself") from None
 
     @cached_property
     def kind(self) -> Literal["text", "documents", "data"]:
-        """ "text": one str.  "documents": a non-empty dict of str to str, or list or tuple of str.  "data": the rest."""
+        """ "text": one str.  "documents": a non-empty dict of str to str, or list or tuple of str.  "data":
+        the rest."""
         if isinstance(self.value, str):
             return "text"
         return "documents" if cards.is_documents(self.value) else "data"
@@ -60,11 +64,13 @@ class Context:
 
     @cached_property
     def chars(self) -> int:
-        """Characters of text: of a str, of all documents, or of all leaves and keys of data as they would print."""
+        """Characters of text: of a str, of all documents, or of all leaves and keys of data as they would
+        print."""
         return cards.count_chars(self.value)
 
     def card(self, max_chars: int = 4_000, seconds: float = 0.5) -> str:
-        """What the root LM is told instead of the text, in at most `max_chars` characters; see `rlm_core.card`."""
+        """What the root LM is told instead of the text, in at most `max_chars` characters; see
+        `rlm_core.card`."""
         return cards.card(self.value, max_chars=max_chars, seconds=seconds)
 
     def contains(self, literal: str, seconds: float = 2.0) -> bool:
@@ -77,7 +83,7 @@ def _resolved(value: Any, where: str) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return documents.decode(bytes(value), where)
+        return decode(bytes(value), where)[0]
     if isinstance(value, (pathlib.Path, os.PathLike)):
         return documents.load(value)
     if isinstance(value, dict):

@@ -1,31 +1,196 @@
-"""Files and folders to named texts."""
+"""Files, folders, globs and archives to named texts.
+
+    read("notes")           every text under the folder, by its path within it, in sorted order
+    read("src/**/*.py")     what the glob matches, by its path within `src`
+    read("book.pdf")        one text
+    read("logs.zip")        its files as documents; .gz is unpacked, .tar and .tar.gz too
+
+Of a folder or glob, what git would ignore, hidden names, links that lead out of it and what is no text is
+skipped, and `skipped` says so.  A file that is named itself is read whatever it is called, and is an error
+where it cannot be. Nothing here waits: pipes and devices are refused unopened."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rlm_core import archives, extract
+from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode
+from rlm_core.folders import Pattern, split_glob, walk
+
+MAX_BYTES = 1 << 30  # read and unpacked in one call, all files together
+MAX_FILES = 100_000
+MAX_NESTING = 3  # archives within archives; a .tar.gz counts two
 
 
-class DocumentError(ValueError):
-    """A file or bytes cannot be read as text; the text is one line that names it and says what to do."""
+@dataclass
+class Documents:
+    """Texts by name.  `skipped`: (name, why) of what was passed over, in order.  `encodings`: name ->
+    encoding of those that are not UTF-8; without a byte order mark that is a guess.  `single`: what was asked
+    for is one text."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    encodings: dict[str, str] = field(default_factory=dict)
+    single: bool = False
+
+    def skipped_line(self) -> str:
+        """One line for the user, such as "skipped 3: 2 ignored by .gitignore (dist/, …), 1 binary (a.png)";
+        "" for none."""
+        counts = Counter(why for _, why in self.skipped)
+        first = {why: name for name, why in reversed(self.skipped)}
+        parts = [
+            f"{count:,} {why} ({first[why]}{', …' if count > 1 else ''})"
+            for why, count in counts.most_common(5)
+        ]
+        more = ["…"] if len(counts) > 5 else []
+        return f"skipped {len(self.skipped):,}: {', '.join(parts + more)}" if parts else ""
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """The text of a file, or {name: text} of a folder, in sorted order."""
-    path = Path(path)
+def load(path: str | os.PathLike[str]) -> str | dict[str, str]:
+    """The text of one file, or {name: text} of a folder, glob or archive.  Raises DocumentError."""
+    documents = read(path)
+    return next(iter(documents.texts.values())) if documents.single else documents.texts
+
+
+def read(
+    path: str | os.PathLike[str], *, encoding: str | None = None, max_bytes: int = MAX_BYTES
+) -> Documents:
+    """Reads a file, a folder, or a glob: a path that does not exist and has `*`, `?` or `[` in it; `**` is
+    any depth. `encoding`: what the texts are in, where it is known.  `max_bytes`: how much is read and
+    unpacked at most. Raises DocumentError where a file that was named is no text, nothing was found, or
+    limits are exceeded."""
+    root = os.path.expanduser(os.fspath(path))
+    reader = _Reader(root, encoding, max_bytes)
     try:
-        if path.is_dir():
-            files = sorted(item for item in path.rglob("*") if item.is_file())
-            return {item.relative_to(path).as_posix(): decode(item.read_bytes(), str(item)) for item in files}
-        return decode(path.read_bytes(), str(path))
+        if os.path.isdir(root):
+            reader.folder(root, None)
+        elif os.path.lexists(root):
+            reader.file(root)
+        elif any(sign in root for sign in "*?["):
+            reader.folder(*split_glob(root))
+        else:
+            raise DocumentError(root, "does not exist")
     except OSError as error:
-        raise DocumentError(f"{path}: {error.strerror}") from error
+        raise DocumentError(root, f"cannot be read: {error.strerror or error}") from error
+    if not reader.documents.texts:
+        skipped = reader.documents.skipped_line()
+        raise DocumentError(root, "holds no text" + (f": {skipped}" if skipped else ""))
+    return reader.documents
 
 
-def decode(raw: bytes, where: str) -> str:
-    """bytes to text."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"{where} is not UTF-8 text (byte {error.start})") from error
+class _Full(DocumentError):
+    """More than the limits allow: never passed over."""
+
+
+class _Reader:
+    def __init__(self, root: str, encoding: str | None, max_bytes: int):
+        self.root = root
+        self.encoding = encoding
+        self.max_bytes = self.left = max_bytes
+        self.documents = Documents()
+
+    def file(self, path: str) -> None:
+        """One file that was named itself."""
+        self.documents.single = self._add(self._bytes(path), _clean(os.path.basename(path)), path, "")
+
+    def folder(self, root: str, pattern: Pattern | None) -> None:
+        """Every file under `root`, or those whose path within it matches `pattern`."""
+        inside = os.path.realpath(root)
+        skipped = self.documents.skipped
+        for path in walk(root, pattern, skipped):
+            name = _clean(os.path.relpath(path, root))
+            if len(self.documents.texts) + len(skipped) >= MAX_FILES:
+                raise _Full(self.root, f"holds more than {MAX_FILES:,} files: give a narrower folder or glob")
+            try:
+                target = os.path.realpath(path)
+                if os.path.islink(path) and os.path.commonpath((inside, target)) != inside:
+                    skipped.append((name, "links out of the folder"))
+                else:
+                    self._add(self._bytes(path), name, path, name + "/")
+            except _Full:
+                raise
+            except DocumentError as error:
+                skipped.append((name, error.why))
+            except OSError as error:
+                skipped.append((name, f"cannot be read: {error.strerror or error}"))
+
+    def _bytes(self, path: str) -> bytes:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe or device could wait, or do something
+            kind = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
+            raise DocumentError(path, f"is {kind}, not a file: give its text on standard input")
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+            kind = binary_kind(head)
+            if kind and not archives.is_package(head):
+                raise DocumentError(path, f"is binary ({kind}), not text: convert it to text first")
+            file.seek(0)
+            return self._take(file, status.st_size)
+
+    def _take(self, file: archives.Readable, size: int) -> bytes:
+        """All of `file`, whose size is said to be `size`, counted against what may be read."""
+        if size <= self.left:
+            raw = file.read(size + 1)
+            if (
+                len(raw) > size
+            ):  # it is being written to, is packed, or is under /proc, where sizes are said to be 0
+                raw += file.read(self.left - size)
+            self.left -= len(raw)
+            if self.left >= 0:
+                return raw
+        raise _Full(
+            self.root, f"holds more than the {self.max_bytes:,} bytes that are read: give a part of it"
+        )
+
+    def _add(self, raw: bytes, name: str, path: str, prefix: str, depth: int = 0) -> bool:
+        """Adds the text of one file, or those of an archive, each named behind `prefix`; whether it was one
+        text."""
+        if depth > MAX_NESTING:
+            raise DocumentError(path, "holds archives within archives: unpack it first")
+        package = archives.package_kind(raw, path)
+        if package in ("zip", "tar"):
+            for member, content in archives.members(raw, package, path, self._take):
+                self._member(content, member, prefix + _clean(member), f"{path}/{member}", depth + 1)
+            return False
+        if package == "gzip":
+            unpacked = archives.gunzip(raw, path, self._take)
+            return self._add(unpacked, name.removesuffix(".gz"), path, prefix, depth + 1)
+        if package in extract.READERS:
+            text = extract.READERS[package](raw, path)
+        elif _is_html(raw, name):
+            text = extract.html_text(extract.html_source(raw, path, self.encoding))
+        else:
+            text, encoding = decode(raw, path, self.encoding)
+            if encoding not in ("utf-8", "utf-8-sig"):
+                self.documents.encodings[name] = encoding
+        self.documents.texts[name] = text
+        return True
+
+    def _member(self, content: bytes | DocumentError, member: str, name: str, path: str, depth: int) -> None:
+        skipped = self.documents.skipped
+        if any(part.startswith(".") for part in member.split("/")) or member.startswith("__MACOSX/"):
+            skipped.append((name, "hidden"))
+        elif isinstance(content, DocumentError):
+            skipped.append((name, content.why))
+        else:
+            try:
+                self._add(content, name, path, name + "/", depth)
+            except _Full:
+                raise
+            except DocumentError as error:
+                skipped.append((name, error.why))
+
+
+def _is_html(raw: bytes, name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix:
+        return suffix in (".html", ".htm", ".xhtml")
+    return raw[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _clean(name: str) -> str:
+    """A name that is text whatever bytes the file system or archive holds."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

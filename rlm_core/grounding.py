@@ -1,8 +1,8 @@
 """Grounding: does a literal occur in a context?  Searched without ever copying a large text whole.
 
-A literal occurs where it stands verbatim, or but for case and runs of white space, as words of its own: `42` does not
-occur in `1042` or `3.42`, nor `cat` in `concatenate`.  A number also occurs with thousands separators (`1,234`), and as
-an int or a float among data."""
+A literal occurs where it stands verbatim, or but for case and runs of white space, as words of its own: `42`
+does not occur in `1042` or `3.42`, nor `cat` in `concatenate`.  A number also occurs with thousands
+separators (`1,234`), and as an int or a float among data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _NUMBER = re.compile(r"([-+]?)(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?")
 
 
 def occurs(literal: str, value: Any, seconds: float = 2.0) -> bool:
-    """Whether `literal` occurs in `value`: a str, or data whose leaves and keys are looked at.  Where `seconds` end before
-    the search does, True: what was not looked for everywhere cannot be called absent.  An empty literal occurs."""
+    """Whether `literal` occurs in `value`: a str, or data whose leaves and keys are looked at.  Where
+    `seconds` end before the search does, True: what was not looked for everywhere cannot be called absent.
+    An empty literal occurs."""
     literal = literal.strip()
     if not literal:
         return True
@@ -41,8 +42,8 @@ _FOUND = "\0found"
 
 
 def _texts(value: Any, number: float | None) -> Iterator[str]:
-    """The texts in `value`: long ones as they are, short leaves joined by NUL into blocks.  `_FOUND` where a leaf is
-    `number` itself."""
+    """The texts in `value`: long ones as they are, short leaves joined by NUL into blocks.  `_FOUND` where a
+    leaf is `number` itself."""
     if isinstance(value, str):
         yield value
         return
@@ -134,5 +135,6 @@ def _joined(outside: str, edge: str) -> bool:
 
 
 def _cased(character: str) -> bool:
-    """A letter of a script that separates its words: Chinese and Japanese have no case, and no spaces either."""
+    """A letter of a script that separates its words: Chinese and Japanese have no case, and no spaces
+    either."""
     return character.lower() != character.upper()
