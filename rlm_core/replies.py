@@ -18,7 +18,6 @@ reads the text a fixed number of times.  In order:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -283,6 +282,8 @@ def _unlabelled(code: str) -> tuple[str, int]:
 
 def _tool_code(text: str) -> str:
     """The `code` argument of a tool call written as JSON, or ""."""
+    import json  # rare, and not free
+
     try:
         call = json.loads(text)
         arguments = call.get("arguments", call)
