@@ -23,6 +23,7 @@ import asyncio
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import json
 import os
 import queue
@@ -99,6 +100,7 @@ class LocalLM:
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Completion]:
         pieces: queue.SimpleQueue[str | Completion | Exception] = queue.SimpleQueue()
+        Engine.find(self)  # a fetch belongs to the caller's thread, where Ctrl-C ends it in good order
         call = self._start(messages, pieces.put)
         try:
             while True:
@@ -214,8 +216,8 @@ class _Call:
 def _call_error(error: dict[str, Any]) -> LMCallError:
     if error.get("type") == "exceed_context_size_error":
         return LMCallError(
-            f"the prompt has {error.get('n_prompt_tokens'):,} tokens and the local model's window is "
-            f"{error.get('n_ctx'):,}; send less, or set a larger window",
+            f"too many tokens: the prompt has {error.get('n_prompt_tokens'):,}, and the local model's window "
+            f"is {error.get('n_ctx'):,}; send less, or set a larger window",
             "overflow",
         )
     return LMCallError(f"the local model failed: {error.get('message', error)}")
@@ -234,18 +236,29 @@ class Engine:
     def get(cls, lm: LocalLM) -> Engine:
         """The engine that an LM speaks through, fetched and loaded where it is not yet.  Raises
         LMCallError."""
-        xllamacpp = _xllamacpp()
-        try:
-            path = weights.weights(lm.name).resolve()
-        except weights.WeightsError as error:
-            raise LMCallError(str(error)) from error
+        path = cls.find(lm)
         key = (path, lm.threads or default_threads(), lm.window or WINDOW)
         with cls._loading:
             if key not in cls._loaded:
-                cls._loaded[key] = Engine(xllamacpp, *key)
+                cls._loaded[key] = Engine(*key)
             return cls._loaded[key]
 
-    def __init__(self, xllamacpp: Any, path: Path, threads: int, window: int) -> None:
+    @staticmethod
+    def find(lm: LocalLM) -> Path:
+        """The model's file, fetched where it is not there yet, if there is a runtime for it.  Raises
+        LMCallError."""
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise LMCallError(
+                "the local model needs xllamacpp; install it with llm install 'llm-rlm[local]', "
+                "or pip install 'llm-rlm[local]'"
+            )
+        try:
+            return weights.weights(lm.name).resolve()
+        except weights.WeightsError as error:
+            raise LMCallError(str(error)) from error
+
+    def __init__(self, path: Path, threads: int, window: int) -> None:
+        xllamacpp = importlib.import_module("xllamacpp")
         self.path = path
         self.lock = threading.Lock()
         self.fresh = True  # it has read nothing yet
@@ -329,13 +342,3 @@ class Engine:
                 return True
         except OSError:
             return False
-
-
-def _xllamacpp() -> Any:
-    try:
-        return importlib.import_module("xllamacpp")
-    except ImportError as error:
-        raise LMCallError(
-            "the local model needs xllamacpp; install it with llm install 'llm-rlm[local]', "
-            "or pip install 'llm-rlm[local]'"
-        ) from error

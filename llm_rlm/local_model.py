@@ -1,0 +1,113 @@
+"""The models `local` and `local-1.5b`: small real ones that run in this process, without a key or a
+server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import llm
+
+if TYPE_CHECKING:
+    from rlm_core.lms import Completion, Message
+    from rlm_core.local import LocalLM
+
+NAMES = {"local": "0.5b", "local-1.5b": "1.5b"}  # model id -> name of the weights
+
+
+def register_models(register: Callable[..., None]) -> None:
+    for model_id in NAMES:
+        register(Local(model_id), AsyncLocal(model_id))
+
+
+class _Local:
+    """What the sync and the async model share."""
+
+    can_stream = True
+    strategy = "small"  # the profile that suits it as the root of an RLM
+    concurrency = 1
+
+    def __init__(self, model_id: str):
+        self.model_id = model_id
+
+    def __str__(self) -> str:
+        return f"Local: {self.model_id}"
+
+    @cached_property
+    def Options(self) -> type[llm.Options]:
+        return _options()
+
+    def _lm(self, prompt: llm.Prompt) -> LocalLM:
+        from rlm_core.local import LocalLM
+
+        given = {name: value for name, value in prompt.options.model_dump().items() if value is not None}
+        return LocalLM(given.pop("gguf", NAMES[self.model_id]), **given)
+
+    def _settle(self, response: Any, completion: Completion) -> None:
+        used = completion.usage
+        response.set_usage(input=used.input, output=used.output, details={"cached": used.cached})
+
+
+class Local(_Local, llm.Model):  # type: ignore[misc]
+    """Qwen2.5-Coder in this process."""
+
+    def execute(
+        self, prompt: llm.Prompt, stream: bool, response: llm.Response, conversation: llm.Conversation | None
+    ) -> Iterator[str]:
+        for piece in self._lm(prompt).stream(_messages(prompt)):
+            if isinstance(piece, str):
+                yield piece
+            else:
+                self._settle(response, piece)
+
+
+class AsyncLocal(_Local, llm.AsyncModel):  # type: ignore[misc]
+    """Qwen2.5-Coder in this process."""
+
+    async def execute(
+        self,
+        prompt: llm.Prompt,
+        stream: bool,
+        response: llm.AsyncResponse,
+        conversation: llm.AsyncConversation | None,
+    ) -> AsyncGenerator[str, None]:
+        async for piece in self._lm(prompt).astream(_messages(prompt)):
+            if isinstance(piece, str):
+                yield piece
+            else:
+                self._settle(response, piece)
+
+
+def _messages(prompt: llm.Prompt) -> list[Message]:
+    return [
+        {"role": message.role, "content": "".join(getattr(part, "text", "") for part in message.parts)}
+        for message in prompt.messages
+    ]
+
+
+def _options() -> type[llm.Options]:
+    """Built on first use: a pydantic class takes a millisecond, and llm makes every model whenever it
+    starts."""
+    from pydantic import Field, create_model
+
+    fields: dict[str, Any] = {
+        "temperature": (
+            float | None,
+            Field(default=None, ge=0, le=2, description="0, the default, is repeatable"),
+        ),
+        "max_tokens": (
+            int | None,
+            Field(default=None, ge=1, description="Tokens of the reply, default 1024"),
+        ),
+        "threads": (
+            int | None,
+            Field(default=None, ge=1, description="Threads, default one less than there are cores"),
+        ),
+        "window": (
+            int | None,
+            Field(default=None, ge=512, le=32_768, description="Tokens of prompt and reply, default 16384"),
+        ),
+        "gguf": (str | None, Field(default=None, description="Path of another model: a GGUF file")),
+    }
+    return create_model("Options", __base__=llm.Options, **fields)
