@@ -1,0 +1,219 @@
+"""A model of llm's as the loop calls it: messages in, a `Completion` out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import llm
+from llm.models import AsyncResponse, Prompt, Response
+
+from llm_rlm.errors import call_error
+from rlm_core.lms import Completion, Message, Usage, estimate_tokens, pause
+from rlm_core.retry import RetryRule
+
+if TYPE_CHECKING:
+    from llm.parts import StreamEvent
+
+    from llm_rlm.family import Pair
+
+RETRY = RetryRule(retries=3)
+
+
+def stored_options(model_id: str) -> dict[str, Any]:
+    """What `llm models options set` keeps for a model.  llm itself applies it only to the model that is
+    named by `-m`."""
+    try:
+        stored = json.loads((llm.user_dir() / "model_options.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    options = stored.get(model_id, {})
+    return options if isinstance(options, dict) else {}
+
+
+class Callee:
+    """`key`: as the user gave it, or None for the stored one.  `options`: beside the model's stored ones."""
+
+    def __init__(self, pair: Pair, key: str | None = None, options: dict[str, Any] | None = None):
+        self.pair = pair
+        self.model_id: str = pair.model.model_id
+        self.key = key
+        self.options = {**stored_options(self.model_id), **(options or {})}
+
+    def check_key(self) -> None:
+        """Raises llm.NeedsKeyException, whose text says what to do, before anything is sent."""
+        self.pair.model.get_key(self.key)
+
+    def sees(self, attachment: llm.Attachment) -> bool:
+        return attachment.resolve_type() in self.pair.model.attachment_types
+
+    # ---- calling
+
+    def stream(
+        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
+    ) -> Generator[StreamEvent, None, Completion]:
+        """Yields text and reasoning as they come.  Raises LMCallError.  What has begun is not sent again."""
+        failures = []
+        while True:
+            begun = False
+            try:
+                response = self._begin(self.pair.model, messages, attachments)
+                for event in response.stream_events():
+                    if event.chunk and event.type in ("text", "reasoning"):
+                        begun = True
+                        yield event
+                return self._completion(response, messages)
+            except Exception as error:
+                failures.append(call_error(error, self.model_id))
+                wait = RETRY.wait(failures)
+                if begun or wait is None:
+                    raise failures[-1] from error
+            pause(wait)
+
+    def complete(self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()) -> Completion:
+        events = self.stream(messages, attachments)
+        while True:
+            try:
+                next(events)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+    async def astream(
+        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
+    ) -> AsyncGenerator[StreamEvent | Completion, None]:
+        """As `stream`; the `Completion` comes last.  A model that has no async version is called on a
+        thread."""
+        import asyncio
+
+        if self.pair.async_model is None:
+            yield await _on_thread(lambda: self.complete(messages, attachments))
+            return
+        failures = []
+        while True:
+            begun = False
+            try:
+                response = self._begin(self.pair.async_model, messages, attachments)
+                async for event in response.astream_events():
+                    if event.chunk and event.type in ("text", "reasoning"):
+                        begun = True
+                        yield event
+                yield self._completion(response, messages)
+                return
+            except Exception as error:
+                failures.append(call_error(error, self.model_id))
+                wait = RETRY.wait(failures)
+                if begun or wait is None:
+                    raise failures[-1] from error
+            await asyncio.sleep(wait)
+
+    async def acomplete(
+        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
+    ) -> Completion:
+        async for item in self.astream(messages, attachments):
+            if isinstance(item, Completion):
+                return item
+        raise RuntimeError("a call ended without its completion")
+
+    # ---- from messages to llm's conversation, and back
+
+    def _begin(self, model: Any, messages: Sequence[Message], attachments: Sequence[llm.Attachment]) -> Any:
+        """A response that is not yet asked for, at the end of a conversation that holds the turns before it.
+
+        Some plugins read `prompt.messages`, others walk `conversation.responses`: both find the same here."""
+        system, turns, last = _turns(messages)
+        if turns and not getattr(model, "supports_conversation", True):
+            system, turns, last = "", [], _transcript(messages)
+        conversation = model.conversation()
+        kind = AsyncResponse if isinstance(conversation, llm.AsyncConversation) else Response
+        chain = [llm.system(system)] if system else []
+        for user, assistant in turns:
+            chain = [*chain, llm.user(user)]
+            prompt = Prompt(user, model=model, system=system or None, messages=chain)
+            response = kind(prompt, model, False, conversation)
+            response._chunks, response._done = [assistant], True
+            conversation.responses.append(response)
+            chain = [*chain, llm.assistant(assistant)]
+        return conversation.prompt(
+            last,
+            system=system or None,
+            attachments=list(attachments),
+            stream=model.can_stream,
+            key=self.key,
+            options=self.options,
+        )
+
+    def _completion(self, response: Any, messages: Sequence[Message]) -> Completion:
+        text = "".join(response._chunks)
+        return Completion(text, _usage(response, text, messages), self.model_id)
+
+
+def _turns(messages: Sequence[Message]) -> tuple[str, list[tuple[str, str]], str]:
+    """The system prompt, (user, assistant) pairs, and the user's last message."""
+    system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+    rest = [message["content"] for message in messages if message["role"] != "system"]
+    return system, list(zip(rest[:-1:2], rest[1:-1:2], strict=True)), rest[-1]
+
+
+def _transcript(messages: Sequence[Message]) -> str:
+    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+
+
+# ---- usage: llm has the tokens; each provider reports the rest under names of its own
+
+_CACHED = ("cached_tokens", "cachedContentTokenCount", "cache_read_input_tokens")
+
+
+def _usage(response: Any, text: str, messages: Sequence[Message]) -> Usage:
+    if response.input_tokens is None and response.output_tokens is None:
+        sent = sum(estimate_tokens(message["content"]) for message in messages)
+        return Usage(sent, estimate_tokens(text), estimated=True)
+    details = dict(_numbers(response.token_details or {}))
+    sent = response.input_tokens or 0
+    cached = next((int(details[name]) for name in _CACHED if name in details), 0)
+    for apart in (
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    ):  # Anthropic does not count them in
+        sent += int(details.get(apart, 0))
+    body = response.response_json if isinstance(response.response_json, dict) else {}
+    cost = details.get("cost", dict(_numbers(body.get("usage") or {})).get("cost"))
+    return Usage(sent, response.output_tokens or 0, cached, cost)
+
+
+def _numbers(value: Any) -> Iterator[tuple[str, float]]:
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(item, (int, float)):
+            yield name, item
+        else:
+            yield from _numbers(item)
+
+
+async def _on_thread(work: Any) -> Any:
+    """On a daemon thread, which keeps no process alive after Ctrl-C, as asyncio.to_thread would."""
+    import asyncio
+    import contextvars
+    import threading
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        future.set_exception(error) if error else future.set_result(value)
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = context.run(work)
+        except BaseException as raised:
+            error = raised
+        try:
+            loop.call_soon_threadsafe(settle, value, error)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    context = contextvars.copy_context()
+    threading.Thread(target=run, name="rlm-call", daemon=True).start()
+    return await future

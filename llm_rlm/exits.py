@@ -1,0 +1,25 @@
+"""Exit codes: 0 answered, 1 error, 3 the text does not hold the answer, 4 ended by a limit.
+
+Raising from `execute()` would lose the log row and the usage, so a run that came to an end finishes
+normally, and the code is set when click's outermost context closes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+CODES = {"answered": 0, "error": 1, "not_found": 3, "limit": 4}
+
+
+def in_command_line() -> bool:
+    """Whether `llm prompt` or `llm chat` is running, and not a program that uses llm."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.command.name in ("prompt", "chat")
+
+
+def leave_with(status: str) -> None:
+    context = click.get_current_context(silent=True)
+    code = CODES[status]
+    if code and context is not None and context.command.name == "prompt":
+        context.find_root().call_on_close(lambda: sys.exit(code))

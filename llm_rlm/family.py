@@ -1,0 +1,184 @@
+"""The rlm- family: a twin for every model and every alias, made of nothing but names until it is used.
+
+llm looks models up in lists that it builds several times a command, so a twin is an object with two
+attributes; what it can do is asked of its base model when somebody wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import click
+import llm
+
+if TYPE_CHECKING:
+    from llm.parts import StreamEvent
+
+PREFIX = "rlm-"
+GENERIC = "rlm"
+BUILT_IN = "glm-4.7"
+
+
+class Pair(Protocol):
+    """A base model, sync and async: llm's ModelWithAliases.  Other plugins may fill `async_model` in
+    later."""
+
+    model: Any
+    async_model: Any
+
+
+def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
+    """Calls llm's `register` for the twins of all `model_aliases`, the models that other plugins
+    registered."""
+    names = {pair.model.model_id for pair in model_aliases}.union(*(pair.aliases for pair in model_aliases))
+    if BUILT_IN not in names:
+        register(*_built_in())
+    pairs = [pair for pair in model_aliases if not is_twin(pair.model.model_id)]
+    if GENERIC not in names:
+        register(Generic(DefaultPair()), AsyncGeneric(DefaultPair()))
+    if not _must_not_show():
+        for pair in pairs:
+            register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
+
+
+def is_twin(model_id: str) -> bool:
+    return model_id == GENERIC or model_id.startswith(PREFIX)
+
+
+def _must_not_show() -> bool:
+    """Whether the command at hand lists models, or picks one by `-q`, and does not speak of us: it should
+    then answer as if the family were not there."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.parent is None:
+        return False
+    command, params = (context.parent.command.name, context.command.name), context.params
+    asked = [*(params.get("query") or ()), *(params.get("queries") or ()), *(params.get("model_ids") or ())]
+    if any(GENERIC in query.lower() for query in asked):
+        return False
+    if command in {("models", "list"), ("aliases", "list")}:
+        return True
+    goes_on = params.get("_continue") or params.get("conversation_id")
+    return context.command.name == "prompt" and bool(params.get("queries")) and not goes_on
+
+
+def _built_in() -> tuple[llm.Model, llm.AsyncModel]:
+    """GLM-4.7 as Anannas serves it, so that `llm keys set anannas` is all the set-up that rlm-glm-4.7
+    needs."""
+    from llm.default_plugins.openai_models import AsyncChat, Chat
+
+    models = []
+    for kind in (Chat, AsyncChat):
+        model = kind(BUILT_IN, model_name="zai-org/glm-4.7", api_base="https://api.anannas.ai/v1")
+        model.needs_key, model.key_env_var = "anannas", "ANANNAS_API_KEY"
+        models.append(model)
+    return cast(tuple[llm.Model, llm.AsyncModel], tuple(models))
+
+
+class DefaultPair:
+    """The model that llm uses where none is named."""
+
+    @property
+    def model(self) -> Any:
+        return llm.get_model(self._name())
+
+    @property
+    def async_model(self) -> Any:
+        try:
+            return llm.get_async_model(self._name())
+        except llm.UnknownModelError:
+            return None
+
+    @staticmethod
+    def _name() -> str:
+        name = llm.get_default_model()
+        return "" if name == GENERIC else name.removeprefix(PREFIX)
+
+
+class AttachmentTypes(frozenset[str]):
+    """What the base model sees, as llm lists it; but any type may hold text, so every type is let in here,
+    and a file that cannot be read is refused by name when it is read."""
+
+    def __contains__(self, type_: object) -> bool:
+        return True
+
+
+class _Twin:
+    """What the twins share."""
+
+    can_stream = True
+    supports_schema = True
+    supports_tools = True
+    key: str | None = None
+
+    def __init__(self, pair: Pair):
+        self.pair = pair
+        self.model_id = PREFIX + pair.model.model_id
+
+    def __str__(self) -> str:
+        return f"RLM: {self.model_id}"
+
+    @property
+    def base(self) -> Any:
+        return self.pair.model
+
+    @cached_property
+    def Options(self) -> type[llm.Options]:
+        from llm_rlm.options import merged
+
+        return merged(self.base.Options)
+
+    @property
+    def attachment_types(self) -> AttachmentTypes:
+        return AttachmentTypes({"text/plain", *self.base.attachment_types})
+
+    @property
+    def needs_key(self) -> str | None:
+        return cast("str | None", self.base.needs_key)
+
+    @property
+    def key_env_var(self) -> str | None:
+        return cast("str | None", self.base.key_env_var)
+
+    def get_key(self, explicit_key: str | None = None) -> str | None:
+        """The key as it was given, or None.  The base model looks stored keys up, when it is called."""
+        return explicit_key or self.key
+
+
+class Twin(_Twin, llm.KeyModel):
+    def execute(
+        self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
+    ) -> Iterator[str | StreamEvent]:
+        from llm_rlm import turn
+
+        yield from turn.run(self, prompt, stream, response, key)
+
+
+class AsyncTwin(_Twin, llm.AsyncKeyModel):
+    async def execute(
+        self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
+    ) -> AsyncGenerator[str | StreamEvent, None]:
+        from llm_rlm import turn
+
+        async for event in turn.arun(self, prompt, stream, response, key):
+            yield event
+
+
+class _Generic:
+    """`rlm`: the twin of the default model, and the one line about us in the list of models."""
+
+    model_id = GENERIC
+
+    def __init__(self, pair: Pair):
+        self.pair = pair
+
+    def __str__(self) -> str:
+        return "RLM: rlm (any model as rlm-MODEL, for texts of any length: llm models -q rlm)"
+
+
+class Generic(_Generic, Twin):
+    pass
+
+
+class AsyncGeneric(_Generic, AsyncTwin):
+    pass

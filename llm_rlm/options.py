@@ -1,0 +1,68 @@
+"""The options of an rlm- model, `-o NAME VALUE`.  Imported on first use: building pydantic classes takes
+time."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import llm
+from pydantic import Field, create_model
+
+
+class RLMOptions(llm.Options):
+    sub_model: str | None = Field(
+        default=None,
+        description="Model for the sub-calls that code makes with llm_query; by default the model itself",
+    )
+    max_iterations: int | None = Field(
+        default=None, ge=1, description="Steps that the root model may take, default 20"
+    )
+    max_depth: int | None = Field(
+        default=None,
+        ge=0,
+        le=8,
+        description="0: no sub-calls; 1, the default: sub-calls to models; 2 and more: to child RLMs",
+    )
+    max_sub_calls: int | None = Field(
+        default=None, ge=0, description="Sub-calls in the whole run, default 200"
+    )
+    max_seconds: float | None = Field(
+        default=None, gt=0, description="Seconds the whole run may take, default 3600"
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="Tokens in and out, of all calls together, default 3,000,000"
+    )
+    max_cost: float | None = Field(
+        default=None, gt=0, description="Dollars the run may cost where prices are known, default 5"
+    )
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        description="Sub-calls at once, default 16 for models behind an API and 1 for local ones",
+    )
+    strategy: str | None = Field(
+        default=None,
+        description="What the model is advised: a profile (see llm rlm strategies) or a JSON file",
+    )
+    sandbox: Literal["auto", "weak"] | None = Field(
+        default=None,
+        description="auto: refuse to run where the system cannot lock the code in; weak: run there too",
+    )
+    direct: Literal["auto", "never"] | None = Field(
+        default=None, description="auto: a text that fits the model's window well is asked in one plain call"
+    )
+    dry_run: bool | None = Field(
+        default=None, description="Show the size of the text and what the run may cost, and send nothing"
+    )
+
+
+def merged(base: type[llm.Options]) -> type[llm.Options]:
+    """Our options and the base model's in one class; ours win where both have a name."""
+    made = create_model("Options", __base__=cast(Any, (RLMOptions, base)))
+    return cast(type[llm.Options], made)
+
+
+def of_base(options: llm.Options, base: type[llm.Options]) -> dict[str, Any]:
+    """The given options that are the base model's own."""
+    names = base.model_fields.keys() - RLMOptions.model_fields.keys()
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}

@@ -1,0 +1,113 @@
+"""What a run is given: models, limits, strategy, sandbox.  From the options, the user's stored ones, and
+defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+import llm
+
+from llm_rlm.callee import Callee
+from llm_rlm.errors import no_such_model
+from llm_rlm.options import of_base
+from rlm_core import strategies
+from rlm_core.home import home
+from rlm_core.limits import Limits
+from rlm_core.strategies import Strategy
+
+if TYPE_CHECKING:
+    from llm_rlm.family import Pair, _Twin
+
+CONCURRENCY = 16  # calls at once to a model behind an API
+
+
+@dataclass
+class Settings:
+    root: Callee
+    sub: Callee
+    limits: Limits
+    strategy: Strategy
+    concurrency: int
+    sandbox: str  # "auto" or "weak"
+
+
+def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
+    """Raises llm.ModelError, whose text says what to change."""
+    base = twin.pair.model
+    given = of_base(options, base.Options)
+    root = Callee(twin.pair, key, given)
+    sub = _sub(root, options.sub_model, key, given)
+    concurrency = options.concurrency or _concurrency(sub.pair.model)
+    try:
+        strategy = strategies.load(options.strategy or _profile(base), home() / "strategies")
+    except strategies.StrategyError as error:
+        raise llm.ModelError(f"-o strategy: {error}") from None
+    return Settings(
+        root, sub, _limits(options, concurrency), strategy, concurrency, _sandbox(options.sandbox)
+    )
+
+
+def _limits(options: Any, concurrency: int) -> Limits:
+    named = {
+        "iterations": options.max_iterations,
+        "depth": options.max_depth,
+        "sub_calls": options.max_sub_calls,
+        "tokens": options.max_tokens,
+        "cost": options.max_cost,
+        "seconds": options.max_seconds,
+    }
+    return Limits(
+        concurrency=concurrency, **{name: value for name, value in named.items() if value is not None}
+    )
+
+
+def _sub(root: Callee, name: str | None, key: str | None, given: dict[str, Any]) -> Callee:
+    """The sub-model.  A key goes only to models that use the same one; options only to the model that they
+    were given for."""
+    if name is None:
+        return root
+    pair = find_model(name)
+    if pair.model.model_id == root.model_id:
+        return root
+    same_key = pair.model.needs_key == root.pair.model.needs_key
+    return Callee(pair, key if same_key else None)
+
+
+def find_model(name: str) -> Pair:
+    from llm_rlm.family import is_twin
+
+    pairs = [pair for pair in llm.get_models_with_aliases() if not is_twin(pair.model.model_id)]
+    for pair in pairs:
+        if name == pair.model.model_id or name in pair.aliases:
+            return pair
+    if is_twin(name):
+        raise llm.ModelError(
+            f"-o sub_model {name}: sub-calls go to plain models, so name the model without rlm-; "
+            "-o max_depth 2 makes sub-calls RLMs"
+        )
+    known = [known for pair in pairs for known in (pair.model.model_id, *pair.aliases)]
+    raise llm.ModelError(f"-o sub_model: {no_such_model(name, known)}")
+
+
+def _concurrency(model: Any) -> int:
+    """One call at a time for a model that runs in this process: it needs no key and has no address."""
+    own = getattr(model, "concurrency", None)
+    if own:
+        return int(own)
+    return CONCURRENCY if model.needs_key or getattr(model, "api_base", None) else 1
+
+
+def _profile(model: Any) -> str:
+    """The strategy that suits a model: its own word, else by its family."""
+    return str(getattr(model, "strategy", None) or "default")
+
+
+def _sandbox(given: str | None) -> str:
+    """`weak` takes the user's own word: a template, which may come from anywhere, cannot say it."""
+    context = click.get_current_context(silent=True)
+    typed = context is None or ("sandbox", "weak") in (context.params.get("options") or ())
+    if given == "weak" and not typed:
+        raise llm.ModelError("sandbox weak is taken from the command line only: -o sandbox weak")
+    return given or "auto"

@@ -1,0 +1,243 @@
+"""One turn of an rlm- model: from llm's prompt, through a run of the strategy, to the answer and its log.
+
+`run` and `arun` differ in the driver only; what happens before, between and after the events is `Turn`'s."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+import llm
+from llm.parts import StreamEvent
+
+from llm_rlm import exits, schema, seam
+from llm_rlm.front import AsyncFront, Front, Paused, tools
+from llm_rlm.progress import Progress
+from llm_rlm.settings import settle
+from rlm_core.adrive import adrive
+from rlm_core.context import Context, ContextError
+from rlm_core.drive import drive
+from rlm_core.events import Event
+from rlm_core.limits import Budget, RunUsage
+from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
+from rlm_core.narrate import Narrator
+from rlm_core.sandbox.protocol import Backend, SandboxError
+
+if TYPE_CHECKING:
+    from llm_rlm.family import _Twin
+
+
+def run(twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None) -> Iterator[StreamEvent]:
+    turn = Turn(twin, prompt, stream, response, key)
+    with turn:
+        events = drive(turn.run, Front(*turn.front), turn.backend)
+        try:
+            while True:
+                turn.progress.release()
+                try:
+                    event = next(events)
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                yield from turn.told(event)
+        finally:
+            events.close()
+    yield from turn.end(result)
+
+
+async def arun(
+    twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None
+) -> AsyncGenerator[StreamEvent, None]:
+    turn = Turn(twin, prompt, stream, response, key)
+    with turn:
+        items = adrive(turn.run, AsyncFront(*turn.front), turn.backend)
+        try:
+            turn.progress.release()
+            async for item in items:
+                if isinstance(item, Result):
+                    result = item
+                else:
+                    for event in turn.told(item):
+                        yield event
+                turn.progress.release()
+        finally:
+            await items.aclose()
+    for event in turn.end(result):
+        yield event
+
+
+class Turn:
+    """What a turn is made from, and what becomes of it.
+
+    As a context manager it holds what must be given back, and turns what ends a run from outside into what
+    llm's user should see of it."""
+
+    def __init__(self, twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None):
+        self.prompt, self.response = prompt, response
+        self.seam = seam.find(prompt)
+        self.settings = settings = settle(twin, prompt.options, key)
+        settings.root.check_key()
+        settings.sub.check_key()
+        self._check_seen()
+        self.budget = Budget(settings.limits)
+        self.run = Run(
+            self._task(),
+            self.budget,
+            settings.strategy,
+            tools(prompt),
+            window=DEFAULT_WINDOW,
+            sub_window=DEFAULT_WINDOW,
+        )
+        self.narrator = Narrator()
+        self.progress = Progress(
+            lambda: self.budget.usage, quiet=prompt.hide_reasoning or not exits.in_command_line()
+        )
+        self.shown = stream and not prompt.hide_reasoning  # llm writes the reasoning to the terminal
+        self.front = (
+            settings.root,
+            settings.sub,
+            response,
+            settings.concurrency,
+            self.seam.seen,
+            self.progress.hold,
+        )
+
+    def _task(self) -> Task:
+        try:
+            inputs = {"context": Context.of(self.seam.context)}
+        except ContextError as error:
+            raise seam.BadInput(str(error)) from None
+        wanted = self.prompt.schema
+        if not wanted:
+            return Task(self.seam.query, inputs)
+        return Task(
+            self.seam.query,
+            inputs,
+            schema=schema.words(wanted),
+            check=partial(schema.checked, schema=wanted),
+        )
+
+    def _check_seen(self) -> None:
+        for name, attachment in self.seam.seen.items():
+            if not self.settings.sub.sees(attachment):
+                raise seam.BadInput(
+                    f"{self.settings.sub.model_id} cannot see {name} ({attachment.resolve_type()}): "
+                    "choose a model that can, with -o sub_model"
+                )
+
+    # ---- while it runs
+
+    def __enter__(self) -> Turn:
+        from rlm_core.sandbox.host import LocalSandbox
+
+        self.backend: Backend = LocalSandbox(weak=self.settings.sandbox == "weak")
+        self.progress.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.progress.__exit__(kind, error, trace)
+        self.backend.close()
+        result = getattr(error, "result", None)
+        if isinstance(result, Result):  # Ctrl-C, or a task that was cancelled
+            self.say(f"Cancelled. Spent: {spent(result.usage, result.seconds)}.")
+        if isinstance(error, Paused):
+            raise error.pause from None
+        if isinstance(error, SandboxError):
+            raise llm.ModelError(str(error)) from error
+
+    def told(self, event: Event) -> Iterator[StreamEvent]:
+        self.progress.note(event)
+        text = self.narrator.tell(event)
+        if text:
+            self.progress.hold()
+            if self.shown:
+                self.progress.wrote(text)
+            yield StreamEvent(type="reasoning", chunk=text)
+
+    def say(self, text: str) -> None:
+        """A line for the user of the command line, whether reasoning is shown or not."""
+        if exits.in_command_line():
+            self.progress.hold()
+            click.echo(text, err=True)
+
+    # ---- when it is over
+
+    def end(self, result: Result) -> Iterator[StreamEvent]:
+        """The answer, and all that the log keeps."""
+        usage = result.usage
+        if result.status == "error" and (not usage.calls or not exits.in_command_line()):
+            raise llm.ModelError(result.reason)
+        self.response.set_usage(input=usage.input, output=usage.output, details=details(usage))
+        self.response.response_json = {"rlm": self._trace(result)}
+        yield StreamEvent(type="reasoning", chunk="", provider_metadata=self.seam.record)
+        text = self._text(result)
+        if text:
+            yield StreamEvent(type="text", chunk=text)
+        self._log_text_once()
+        if result.status == "error":
+            self.say(f"Error: {result.reason}")
+        if result.status == "limit":
+            self.say(f"Stopped by the limit of {result.reason}: the answer is the best so far.")
+        if result.status in ("error", "limit"):
+            self.say(f"Spent: {spent(usage, result.seconds)}.")
+        if result.unverified:
+            self.say("Not verified: the answer occurs neither in the text nor in what the code printed.")
+        exits.leave_with(result.status)
+
+    def _text(self, result: Result) -> str:
+        if result.status == "not_found":
+            return f"NOT_FOUND: {result.reason}"
+        if result.status == "error" or result.answer is None:
+            return ""
+        if isinstance(result.answer, str) and not self.prompt.schema:
+            return result.answer
+        return json.dumps(
+            result.answer, ensure_ascii=False, indent=None if self.prompt.schema else 2, default=str
+        )
+
+    def _trace(self, result: Result) -> dict[str, Any]:
+        return {
+            "status": result.status,
+            "reason": result.reason,
+            "unverified": result.unverified,
+            "seconds": round(result.seconds, 3),
+            "steps": [
+                {"code": turn.code, "output": turn.output[:500], "error": turn.error[:500]}
+                for turn in result.trajectory
+            ],
+        }
+
+    def _log_text_once(self) -> None:
+        """Has what came by stdin logged as a fragment: once for all questions about it, and out of the
+        search index."""
+        prompt = self.prompt
+        if self.seam.stdin is None or getattr(prompt, "_explicit_messages", None) is None:
+            return
+        text = prompt._prompt[slice(*self.seam.stdin)]
+        prompt.fragments = [*prompt.fragments, llm.Fragment(text, "stdin")]
+        prompt._prompt = self.seam.question
+
+
+def details(usage: RunUsage) -> dict[str, Any]:
+    """What `-u` and the log show beside the totals."""
+    told: dict[str, Any] = {}
+    for role in ("root", "child", "sub"):
+        part = usage.of(role)
+        if part.calls:
+            told[role] = {"calls": part.calls, "input": part.input, "output": part.output}
+            if part.cached:
+                told[role]["cached"] = part.cached
+            if part.cost is not None:
+                told[role]["cost"] = round(part.cost, 6)
+    if usage.calls and usage.cost is not None:
+        told["cost"] = round(usage.cost, 6)
+    return told
+
+
+def spent(usage: RunUsage, seconds: float) -> str:
+    cost = "cost not known" if usage.cost is None else f"${usage.cost:.4f}"
+    calls = f"{usage.calls:,} call{'' if usage.calls == 1 else 's'}"
+    return f"{calls}, {usage.input:,} tokens in, {usage.output:,} out, {cost}, {seconds:.0f} s"
