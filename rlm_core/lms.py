@@ -130,8 +130,8 @@ class ScriptEnded(Exception):
     """A ScriptedLM was called more often than its script has replies: the test, not the LM, is at fault."""
 
 
-Scripted = str | Completion | BaseException
-Reply = Scripted | Callable[[list[Message]], Scripted]
+Said = str | Completion | BaseException
+ScriptedReply = Said | Callable[[list[Message]], Said]
 
 
 class ScriptedLM:
@@ -151,9 +151,9 @@ class ScriptedLM:
 
     def __init__(
         self,
-        script: Reply | Sequence[Reply],
+        script: ScriptedReply | Sequence[ScriptedReply],
         *,
-        answers: Reply | Mapping[str, Reply] | None = None,
+        answers: ScriptedReply | Mapping[str, ScriptedReply] | None = None,
         model: str = "scripted",
         window: int | None = None,
         concurrency: int | None = None,
@@ -171,7 +171,7 @@ class ScriptedLM:
         self.peak = 0
         self._answers = answers
         one = isinstance(script, str | Completion | BaseException) or callable(script)
-        self._script: Iterator[Reply] = itertools.repeat(script) if one else iter(script)  # type: ignore[arg-type]
+        self._script: Iterator[ScriptedReply] = itertools.repeat(script) if one else iter(script)  # type: ignore[arg-type]
         self._in_flight = 0
         self._lock = threading.Lock()
 
@@ -204,7 +204,7 @@ class ScriptedLM:
             yield piece
         yield completion
 
-    def _begin(self, messages: Sequence[Message]) -> Reply:
+    def _begin(self, messages: Sequence[Message]) -> ScriptedReply:
         with self._lock:
             self.calls.append(list(messages))
             reply = self._choose(messages)
@@ -216,7 +216,7 @@ class ScriptedLM:
         with self._lock:
             self._in_flight -= 1
 
-    def _choose(self, messages: Sequence[Message]) -> Reply:
+    def _choose(self, messages: Sequence[Message]) -> ScriptedReply:
         if self._answers is not None and [message["role"] for message in messages] == ["user"]:
             if not isinstance(self._answers, Mapping):
                 return self._answers
@@ -229,7 +229,7 @@ class ScriptedLM:
         last = messages[-1]["content"][-500:] if messages else ""
         raise ScriptEnded(f"the script has ended, but call {len(self.calls)} came: {last!r}")
 
-    def _read(self, reply: Reply, messages: Sequence[Message]) -> Completion:
+    def _read(self, reply: ScriptedReply, messages: Sequence[Message]) -> Completion:
         if callable(reply):
             reply = reply(list(messages))
         if isinstance(reply, BaseException):

@@ -317,6 +317,8 @@ def _events(reply: Reply, request: Mapping[str, Any]) -> Iterator[str]:
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> str:
         choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        if reply.fault == "empty_choices":
+            choices = []
         return json.dumps(_envelope(request, "chat.completion.chunk") | {"choices": choices})
 
     def pieces(text: str) -> Iterator[str]:
@@ -324,12 +326,11 @@ def _events(reply: Reply, request: Mapping[str, Any]) -> Iterator[str]:
 
     copies = 2 if reply.fault == "duplicates" else 1
     yield from [chunk({"role": "assistant", "content": None if reply.text is None else ""})] * copies
-    if reply.fault != "empty_choices":
-        for piece in pieces(reply.reasoning):
-            yield chunk({"reasoning_content": piece})
-        for piece in pieces(reply.text or ""):
-            yield chunk({"content": piece})
-        yield from [chunk({}, reply.finish)] * copies
+    for piece in pieces(reply.reasoning):
+        yield chunk({"reasoning_content": piece})
+    for piece in pieces(reply.text or ""):
+        yield chunk({"content": piece})
+    yield from [chunk({}, reply.finish)] * copies
     usage = _usage(reply, request)
     if usage is not None and (request.get("stream_options") or {}).get("include_usage"):
         end = _envelope(request, "chat.completion.chunk") | {"choices": [], "usage": usage}
