@@ -205,10 +205,12 @@ def _name(tool: Callable[..., Any]) -> str:
 
 
 def _signature(tool: Callable[..., Any]) -> str:
-    try:
-        return str(inspect.signature(tool))
-    except (TypeError, ValueError):
-        return "(...)"
+    for eval_str in (True, False):  # annotations as written, where their names are known
+        try:
+            return str(inspect.signature(tool, eval_str=eval_str))
+        except (TypeError, ValueError, NameError):
+            continue
+    return "(...)"
 
 
 def _doc(tool: Callable[..., Any]) -> str:

@@ -14,7 +14,9 @@ from rlm_core.events import Asking, Chunk, Ended, Event, Stepped
 from rlm_core.lms import ScriptedLM
 from rlm_core.rlm import Finished
 
-HAYSTACK = "\n".join(f"Line {n} says nothing of interest." for n in range(5_000)) + "\nThe magic number is 4711.\n"
+HAYSTACK = (
+    "\n".join(f"Line {n} says nothing of interest." for n in range(5_000)) + "\nThe magic number is 4711.\n"
+)
 
 
 def repl(*lines: str) -> str:
@@ -61,9 +63,7 @@ def test_a_batch_really_runs_at_once(mode):
 
 @both
 def test_the_concurrency_limit_is_kept(mode):
-    lm = ScriptedLM(
-        [repl("SUBMIT(llm_query_batched(['a'] * 9))")], answers="b", delay=0.02, concurrency=16
-    )
+    lm = ScriptedLM([repl("SUBMIT(llm_query_batched(['a'] * 9))")], answers="b", delay=0.02, concurrency=16)
     complete(mode, RLM(lm, limits=Limits(concurrency=2)), context="x", query="?")
     assert lm.peak == 2
 
@@ -127,14 +127,13 @@ def test_tools_run_in_the_host(mode):
 
 
 def test_sync_tools_run_on_the_callers_thread():
-    seen = []
-    RLM(ScriptedLM([repl("here()", "SUBMIT(1)")]), tools=[lambda_named("here", lambda: seen.append(threading.current_thread()))]).completion("x", "?")  # noqa: E501  # fmt: skip
-    assert seen == [threading.current_thread()]
+    threads = []
 
+    def here() -> None:
+        threads.append(threading.current_thread())
 
-def lambda_named(name, function):
-    function.__name__ = name
-    return function
+    RLM(ScriptedLM([repl("here()", "SUBMIT(context)")]), tools=[here]).completion("x", "?")
+    assert threads == [threading.current_thread()]
 
 
 def test_async_tools_are_awaited():
@@ -186,7 +185,9 @@ def test_a_bug_of_ours_surfaces_as_itself(mode):
 @both
 def test_the_time_limit_interrupts_a_call_that_hangs(mode):
     started = time.monotonic()
-    result = complete(mode, RLM(ScriptedLM("x", delay=30), limits=Limits(seconds=0.5)), context="x", query="?")
+    result = complete(
+        mode, RLM(ScriptedLM("x", delay=30), limits=Limits(seconds=0.5)), context="x", query="?"
+    )
     assert (result.status, result.reason) == ("limit", "seconds")
     assert time.monotonic() - started < 10
 
@@ -247,7 +248,9 @@ def test_concurrent_runs_do_not_mix():
     async def go() -> list:
         return await asyncio.gather(
             *(
-                RLM(ScriptedLM([repl("print(context)"), repl("SUBMIT(context)")], delay=0.05)).acompletion(f"c{n}", "?")
+                RLM(ScriptedLM([repl("print(context)"), repl("SUBMIT(context)")], delay=0.05)).acompletion(
+                    f"c{n}", "?"
+                )
                 for n in range(20)
             )
         )
