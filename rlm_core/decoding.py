@@ -24,24 +24,24 @@ class DocumentError(ValueError):
 
 
 def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:
-    """The text, and the name of its encoding.  `encoding`: what it must be in.  Raises DocumentError, which
-    holds `name`."""
+    """The text, and the encoding that was guessed, "" where none had to be.  `encoding`: what it must be in.
+    Raises DocumentError about `name`."""
     if encoding is not None:
-        return _as(raw, encoding, name), encoding
+        return _as(raw, encoding, name), ""
     for mark, marked in _MARKS:
         if raw.startswith(mark):
-            return _as(raw, marked, name), marked
+            return _as(raw, marked, name), ""
     if wide := _wide(raw[:HEAD]):
         return _as(raw, wide, name), wide
     if kind := binary_kind(raw):
-        raise DocumentError(name, f"is binary ({kind}), not text: convert it to text first")
+        raise not_text(name, kind)
     try:
-        return raw.decode("utf-8"), "utf-8"
+        return raw.decode("utf-8"), ""
     except UnicodeDecodeError as error:
         bad = error.start
     head = raw[:HEAD]
     if len(head.translate(None, _PLAIN)) > len(head) * 0.05:  # text has hardly any control characters
-        raise DocumentError(name, "is binary (control bytes), not text: convert it to text first")
+        raise not_text(name, "control bytes")
     sample = raw[max(0, bad - 100) : bad + _SAMPLE]
     if _nearly_utf8(sample):
         raise DocumentError(
@@ -51,6 +51,10 @@ def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, str
         )
     guess = "cp1252" if _western(sample) else _detected(sample, name)
     return _as(raw, guess, name), guess
+
+
+def not_text(name: str, kind: str) -> DocumentError:
+    return DocumentError(name, f"is binary ({kind}), not text: convert it to text first")
 
 
 def binary_kind(raw: bytes) -> str:

@@ -17,8 +17,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rlm_core import archives, extract
-from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode
+from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode, not_text
 from rlm_core.folders import Pattern, split_glob, walk
+
+__all__ = ["MAX_BYTES", "DocumentError", "Documents", "load", "read", "read_bytes"]
 
 MAX_BYTES = 1 << 30  # read and unpacked in one call, all files together
 MAX_FILES = 100_000
@@ -28,7 +30,7 @@ MAX_NESTING = 3  # archives within archives; a .tar.gz counts two
 @dataclass
 class Documents:
     """Texts by name.  `skipped`: (name, why) of what was passed over, in order.  `encodings`: name ->
-    encoding of those that are not UTF-8; without a byte order mark that is a guess.  `single`: what was asked
+    encoding where it had to be guessed.  `single`: what was asked
     for is one text."""
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -37,16 +39,16 @@ class Documents:
     single: bool = False
 
     def skipped_line(self) -> str:
-        """One line for the user, such as "skipped 3: 2 ignored by .gitignore (dist/, …), 1 binary (a.png)";
-        "" for none."""
+        """One line for the user: "skipped 3: dist/ is ignored by .gitignore (and 1 more); a.png is binary …";
+        "" where nothing was."""
         counts = Counter(why for _, why in self.skipped)
         first = {why: name for name, why in reversed(self.skipped)}
         parts = [
-            f"{count:,} {why} ({first[why]}{', …' if count > 1 else ''})"
+            f"{first[why]} {why}" + (f" (and {count - 1:,} more)" if count > 1 else "")
             for why, count in counts.most_common(5)
         ]
         more = ["…"] if len(counts) > 5 else []
-        return f"skipped {len(self.skipped):,}: {', '.join(parts + more)}" if parts else ""
+        return f"skipped {len(self.skipped):,}: {'; '.join(parts + more)}" if parts else ""
 
 
 def load(path: str | os.PathLike[str]) -> str | dict[str, str]:
@@ -75,10 +77,16 @@ def read(
             raise DocumentError(root, "does not exist")
     except OSError as error:
         raise DocumentError(root, f"cannot be read: {error.strerror or error}") from error
-    if not reader.documents.texts:
-        skipped = reader.documents.skipped_line()
-        raise DocumentError(root, "holds no text" + (f": {skipped}" if skipped else ""))
-    return reader.documents
+    return reader.found()
+
+
+def read_bytes(
+    raw: bytes, name: str, *, encoding: str | None = None, max_bytes: int = MAX_BYTES
+) -> Documents:
+    """What `read` gives of a file with these bytes and this name."""
+    reader = _Reader(name, encoding, max_bytes)
+    reader.documents.single = reader.add(raw, _clean(name), name, "")
+    return reader.found()
 
 
 class _Full(DocumentError):
@@ -92,9 +100,15 @@ class _Reader:
         self.max_bytes = self.left = max_bytes
         self.documents = Documents()
 
+    def found(self) -> Documents:
+        if not self.documents.texts:
+            skipped = self.documents.skipped_line()
+            raise DocumentError(self.root, "holds no text" + (f": {skipped}" if skipped else ""))
+        return self.documents
+
     def file(self, path: str) -> None:
         """One file that was named itself."""
-        self.documents.single = self._add(self._bytes(path), _clean(os.path.basename(path)), path, "")
+        self.documents.single = self.add(self._bytes(path), _clean(os.path.basename(path)), path, "")
 
     def folder(self, root: str, pattern: Pattern | None) -> None:
         """Every file under `root`, or those whose path within it matches `pattern`."""
@@ -107,9 +121,9 @@ class _Reader:
             try:
                 target = os.path.realpath(path)
                 if os.path.islink(path) and os.path.commonpath((inside, target)) != inside:
-                    skipped.append((name, "links out of the folder"))
+                    skipped.append((name, "is a link out of the folder"))
                 else:
-                    self._add(self._bytes(path), name, path, name + "/")
+                    self.add(self._bytes(path), name, path, name + "/")
             except _Full:
                 raise
             except DocumentError as error:
@@ -126,7 +140,7 @@ class _Reader:
             head = file.read(HEAD)
             kind = binary_kind(head)
             if kind and not archives.is_package(head):
-                raise DocumentError(path, f"is binary ({kind}), not text: convert it to text first")
+                raise not_text(path, kind)
             file.seek(0)
             return self._take(file, status.st_size)
 
@@ -134,9 +148,7 @@ class _Reader:
         """All of `file`, whose size is said to be `size`, counted against what may be read."""
         if size <= self.left:
             raw = file.read(size + 1)
-            if (
-                len(raw) > size
-            ):  # it is being written to, is packed, or is under /proc, where sizes are said to be 0
+            if len(raw) > size:  # it grows, is packed, or is under /proc, where sizes are said to be 0
                 raw += file.read(self.left - size)
             self.left -= len(raw)
             if self.left >= 0:
@@ -145,7 +157,7 @@ class _Reader:
             self.root, f"holds more than the {self.max_bytes:,} bytes that are read: give a part of it"
         )
 
-    def _add(self, raw: bytes, name: str, path: str, prefix: str, depth: int = 0) -> bool:
+    def add(self, raw: bytes, name: str, path: str, prefix: str, depth: int = 0) -> bool:
         """Adds the text of one file, or those of an archive, each named behind `prefix`; whether it was one
         text."""
         if depth > MAX_NESTING:
@@ -157,27 +169,27 @@ class _Reader:
             return False
         if package == "gzip":
             unpacked = archives.gunzip(raw, path, self._take)
-            return self._add(unpacked, name.removesuffix(".gz"), path, prefix, depth + 1)
+            return self.add(unpacked, name.removesuffix(".gz"), path, prefix, depth + 1)
         if package in extract.READERS:
             text = extract.READERS[package](raw, path)
         elif _is_html(raw, name):
             text = extract.html_text(extract.html_source(raw, path, self.encoding))
         else:
-            text, encoding = decode(raw, path, self.encoding)
-            if encoding not in ("utf-8", "utf-8-sig"):
-                self.documents.encodings[name] = encoding
+            text, guess = decode(raw, path, self.encoding)
+            if guess:
+                self.documents.encodings[name] = guess
         self.documents.texts[name] = text
         return True
 
     def _member(self, content: bytes | DocumentError, member: str, name: str, path: str, depth: int) -> None:
         skipped = self.documents.skipped
         if any(part.startswith(".") for part in member.split("/")) or member.startswith("__MACOSX/"):
-            skipped.append((name, "hidden"))
+            skipped.append((name, "is hidden"))
         elif isinstance(content, DocumentError):
             skipped.append((name, content.why))
         else:
             try:
-                self._add(content, name, path, name + "/", depth)
+                self.add(content, name, path, name + "/", depth)
             except _Full:
                 raise
             except DocumentError as error:

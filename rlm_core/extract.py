@@ -167,9 +167,17 @@ _UNSEEN = frozenset({"script", "style", "template", "svg"})
 
 
 class _Reader(HTMLParser):
+    """Collects what is seen in `out`.  Breaks wait in `gap`, and the tabs between cells in `tabs`, until text
+    follows: so a row stays one line though its cells hold paragraphs, and keeps its empty cells."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.out: list[str] = []
+        self.gap = ""
+        self.row_gap = ""  # the gap before a row of which nothing has been written yet
+        self.tabs = 0
+        self.cells = 0  # so far in this row
+        self.opening = True  # nothing has been written yet in this cell, or on this page
         self.unseen = 0
         self.pre = 0
         self.link = ""
@@ -177,57 +185,63 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _UNSEEN:
             self.unseen += 1
-        elif tag in _PARAGRAPHS:
-            self._break(2)
-        elif tag in _LINES:
-            self._break(1)
+        self._break(tag)
         if tag == "pre":
             self.pre += 1
-        elif tag == "li":
-            self.out.append("- ")
+        elif tag == "tr":
+            self.row_gap = self.gap
+            self.tabs = self.cells = 0
         elif tag in ("td", "th"):
-            if self.out and not self.out[-1].endswith(("\n", "\t")):
-                self.out.append("\t")
+            self.gap = self.row_gap
+            self.tabs += self.cells > 0
+            self.cells += 1
+            self.opening = True
+        elif tag == "li":
+            self._write("- ")
         elif tag == "img":
-            self.out.append(dict(attrs).get("alt") or "")
+            self._write(dict(attrs).get("alt") or "")
         elif tag == "a" and not self.link:
             address = dict(attrs).get("href") or ""
             if address.startswith(("http://", "https://", "mailto:")):
                 self.link = address
-                self.out.append("[")
+                self._write("[")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in ("br", "hr", "img"):
-            self.handle_endtag(tag)
+        self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _UNSEEN:
             self.unseen = max(0, self.unseen - 1)
-        elif tag in _PARAGRAPHS:
-            self._break(2)
-        elif tag in _LINES:
-            self._break(1)
+        if tag not in ("br", "hr"):
+            self._break(tag)
         if tag == "pre":
             self.pre = max(0, self.pre - 1)
+        elif tag in ("td", "th"):
+            self.opening = False
         elif tag == "a" and self.link:
-            self.out.append(f"]({self.link})")
+            self._write(f"]({self.link})")
             self.link = ""
 
     def handle_data(self, data: str) -> None:
-        if self.unseen:
-            return
         if not self.pre:
             data = re.sub(r"[ \t\n\r\f]+", " ", data)
-            if not self.out or self.out[-1].endswith(("\n", "\t", " ")):
+            if self.gap or self.tabs or not self.out or self.out[-1].endswith(("\n", " ")):
                 data = data.lstrip(" ")
-        if data:
-            self.out.append(data)
+        self._write(data)
 
-    def _break(self, lines: int) -> None:
-        """The next text begins after so many line ends."""
-        if not self.unseen and self.out:
-            self.out.append("\n" * lines)
+    def _write(self, text: str) -> None:
+        if text and not self.unseen:
+            self.out += (self.gap, "\t" * self.tabs, text)
+            self.gap = self.row_gap = ""
+            self.tabs = 0
+            self.opening = False
+
+    def _break(self, tag: str) -> None:
+        """The text that follows begins on a line of its own, after an empty one around paragraphs."""
+        lines = 2 if tag in _PARAGRAPHS else 1 if tag in _LINES else 0
+        if lines and not self.opening:
+            self.gap = "\n" * max(lines, self.gap.count("\n") + (tag == "br"))
 
 
 def _package(raw: bytes, name: str) -> zipfile.ZipFile:

@@ -42,16 +42,16 @@ def walk(root: str, pattern: Pattern | None, skipped: list[tuple[str, str]]) -> 
         found = []
         for entry in entries:
             below = (*parts, entry.name)
-            folder = entry.is_dir()
+            folder = os.path.isdir(entry.path)  # entry.is_dir() raises at a loop of links
             if pattern is not None and not _matches(below, pattern, folder):
                 continue
             name = "/".join(below) + ("/" if folder else "")
             if entry.name.startswith(".") and not _asks_hidden(pattern):
-                skipped.append((name, "hidden"))
+                skipped.append((name, "is hidden"))
             elif folder and entry.is_symlink():
-                skipped.append((name, "a link to a folder"))
+                skipped.append((name, "is a link to a folder"))
             elif ignore.ignores(entry.path, folder):
-                skipped.append((name, "ignored by .gitignore"))
+                skipped.append((name, "is ignored by .gitignore"))
             else:
                 found.append((entry.path, below, ignore))
         stack.extend(found)
