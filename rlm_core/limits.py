@@ -133,24 +133,12 @@ class RunUsage:
         return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
 
 
-Estimate = Callable[[str, str | None, int], float | None]
-"""Dollars that a call costs at least, by role, model (None: the role's default) and input tokens; None: no
-price known."""
-
-
-@dataclass(slots=True)
-class Reservation:
-    tokens: int
-    cost: float
-
-
 @dataclass
 class Budget:
     """What a tree of runs may use and has used.  `reserve` before a call, `release` and
     `record` after it."""
 
     limits: Limits = field(default_factory=Limits)
-    estimate: Estimate = lambda role, model, tokens: None
     clock: Callable[[], float] = time.monotonic
     sub_calls: int = 0
     latched: LimitReached | None = None
@@ -160,7 +148,9 @@ class Budget:
         self._rows: dict[tuple[str, int, str], Spent] = {}
         self._tokens = 0
         self._cost = 0.0
-        self._pending = Reservation(0, 0.0)
+        self._pending = 0  # tokens set aside for calls in flight
+        self._in_flight = 0
+        self._cheapest: dict[str, float] = {}  # dollars of the cheapest call so far, by role
 
     # ---- before a call
 
@@ -175,20 +165,24 @@ class Budget:
             )
         self.sub_calls += count
 
-    def reserve(self, role: str, model: str | None, chars: int) -> Reservation:
-        """Sets aside what a call with a prompt of `chars` characters will use at least.  Raises LimitReached
-        (latched)."""
+    def reserve(self, chars: int) -> int:
+        """Sets aside the tokens of a prompt of `chars` characters, and gives their number.  Raises LimitReached
+        (latched) where they are too many, or any limit is used up."""
         self.check()
         tokens = chars // CHARS_PER_TOKEN
-        reservation = Reservation(tokens, self.estimate(role, model, tokens) or 0.0)
-        limits, pending = self.limits, self._pending
-        if limits.tokens is not None and self._tokens + pending.tokens + tokens > limits.tokens:
+        if self.limits.tokens is not None and self._tokens + self._pending + tokens > self.limits.tokens:
             raise self._latch("tokens")
-        if limits.cost is not None and self._cost + pending.cost + reservation.cost > limits.cost:
-            raise self._latch("cost")
-        pending.tokens += reservation.tokens
-        pending.cost += reservation.cost
-        return reservation
+        self._pending += tokens
+        self._in_flight += 1
+        return tokens
+
+    def crowded(self, role: str) -> bool:
+        """Whether another call beside those in flight may well pass the cost limit, going by what calls have
+        cost so far.  It is a guess, so it ends nothing: the call waits until others have come back."""
+        if self.limits.cost is None or not self._cheapest:
+            return False
+        guess = self._cheapest.get(role, min(self._cheapest.values()))
+        return self._cost + (self._in_flight + 1) * guess > self.limits.cost
 
     # ---- after a call
 
@@ -198,11 +192,13 @@ class Budget:
         row.add(usage)
         self._tokens += usage.input + usage.output
         self._cost += usage.cost or 0.0
+        if usage.cost:
+            self._cheapest[role] = min(usage.cost, self._cheapest.get(role, usage.cost))
 
-    def release(self, reservation: Reservation) -> None:
+    def release(self, tokens: int) -> None:
         """Gives back what was set aside for a call, now that it is known what it used."""
-        self._pending.tokens -= reservation.tokens
-        self._pending.cost -= reservation.cost
+        self._pending -= tokens
+        self._in_flight -= 1
 
     # ---- what is left
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
-from rlm_core.limits import LimitReached, Reservation
+from rlm_core.limits import LimitReached
 from rlm_core.lms import Completion, Usage
 from rlm_core.loop import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, Result, Run, Status, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
@@ -52,7 +52,7 @@ class Job:
     live: Live
     request: Request[Any]
     slot: int | None = None
-    reservation: Reservation | None = None
+    reserved: int = 0  # tokens
     started: float = 0.0
 
     @property
@@ -208,27 +208,29 @@ class Tree:
         """The next job that may start now, with what it will use set aside."""
         if self._jobs:
             job = self._jobs.popleft()
-        elif self._calls and self._calling < self.concurrency:
+        elif self._calls and self._has_room(self._calls[0]):
             job = self._calls.popleft()
             self._calling += 1
         else:
             return None
         if isinstance(job.request, (Ask, Query)):
-            model = job.request.model if isinstance(job.request, Query) else None
             try:
-                job.reservation = self.budget.reserve(job.role, model, _prompt_chars(job.request))
+                job.reserved = self.budget.reserve(_prompt_chars(job.request))
             except LimitReached as reached:
                 self.stop("limit", reached.limit)
                 return None
         job.started = self.budget.clock()
         return job
 
+    def _has_room(self, job: Job) -> bool:
+        if not self._calling:
+            return True
+        return self._calling < self.concurrency and not self.budget.crowded(job.role)
+
     def _settle_call(self, job: Job, value: Reply | Completion | Failed) -> None:
         if isinstance(job.request, Query) or not job.is_root:
             self._calling -= 1
-        if job.reservation is None:
-            raise RuntimeError("a call was settled that was never handed out")
-        self.budget.release(job.reservation)
+        self.budget.release(job.reserved)
         if value.usage is not None:
             self._count(job, "" if isinstance(value, Failed) else value.model, value.usage)
             self._check()

@@ -19,20 +19,21 @@ def test_sub_calls_refuse_and_count_nothing_that_was_refused():
 
 def test_calls_in_flight_count_against_the_limit():
     budget = Budget(Limits(tokens=100))
-    first = budget.reserve("sub", None, 4 * 60)
+    first = budget.reserve(4 * 60)
     with pytest.raises(LimitReached):
-        budget.reserve("sub", None, 4 * 60)
+        budget.reserve(4 * 60)
     budget.release(first)
     assert budget.latched  # a limit that was reached stays reached
 
 
-def test_a_known_price_is_set_aside_before_the_call():
-    budget = Budget(Limits(cost=1.0), estimate=lambda role, model, tokens: 0.4)
-    budget.reserve("sub", None, 10)
-    budget.reserve("sub", None, 10)
-    with pytest.raises(LimitReached, match=r"\$1.00") as caught:
-        budget.reserve("sub", None, 10)
-    assert caught.value.limit == "cost"
+def test_calls_wait_where_those_in_flight_may_use_up_the_rest():
+    budget = Budget(Limits(cost=1.0))
+    budget.record("sub", 1, "m", Usage(10, 10, cost=0.3))
+    assert not budget.crowded("sub")
+    budget.reserve(4)
+    assert not budget.crowded("sub")
+    budget.reserve(4)
+    assert budget.crowded("sub")
 
 
 def test_nothing_starts_when_nothing_is_left():

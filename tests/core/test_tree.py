@@ -64,6 +64,17 @@ def test_the_cost_limit_ends_the_run_before_another_call_is_sent():
     assert len([job for job in play.performed if isinstance(job.request, Query)]) == 3
 
 
+def test_a_batch_does_not_rush_past_the_cost_limit():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [llm_query_batched(*map(str, range(64))), printed("")], **SUBMIT},
+        limits=Limits(cost=2.0),
+    )
+    result = play.play()
+    assert (result.status, result.reason) == ("limit", "cost")
+    assert len([job for job in play.performed if isinstance(job.request, Query)]) == 3
+
+
 def test_the_token_limit_counts_a_prompt_before_it_is_sent():
     play = stage(
         [repl("context"), repl("SUBMIT(x)")],
