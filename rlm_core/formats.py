@@ -16,7 +16,7 @@ PARSED: frozenset[str] = frozenset(["json", "jsonl", "csv"])
 HEAD = 64_000  # characters that are looked at
 ROWS = 20
 DELIMITERS = ",\t;|"
-_DATE = r"\d{4}[-/]\d\d[-/]\d\d|\d\d[-/]\d\d[-/]\d{2,4}|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d"
+_DATE = r"\d{4}[-/]\d\d[-/]\d\d|\d\d[-/](?:\d\d|[A-Z][a-z]{2})[-/]\d{2,4}|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d"
 _TIME = rf"{_DATE}|\d\d:\d\d:\d\d|\d{{10,13}}\b"
 _LEVEL = r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL"
 _LOG_LINE = re.compile(rf"(?:\S+ ){{0,3}}[\[(<]?(?:{_TIME})|[\[(<]?(?:{_LEVEL})\b")
@@ -81,7 +81,7 @@ def _json_line(number: int, line: str) -> Any:
 
 def _is_jsonl(head: str, whole: bool) -> bool:
     """Two lines or more, the first ones each a JSON object or array of its own."""
-    lines = head.splitlines()
+    lines = head.split("\n")
     if not whole:
         lines = lines[:-1]  # cut off in its middle
     lines = [line for line in islice(lines, ROWS) if not line.isspace() and line]
@@ -106,7 +106,7 @@ def _begins_json(head: str, whole: bool) -> bool:
 
 
 def _is_log(head: str) -> bool:
-    lines = [line for line in head.splitlines()[:50] if line.strip()]
+    lines = [line for line in head.split("\n")[:50] if line.strip()]
     return len(lines) >= 2 and sum(map(bool, map(_LOG_LINE.match, lines))) >= 0.6 * len(lines)
 
 
@@ -132,9 +132,16 @@ def _delimiter(text: str) -> str | None:
 
 
 def _is_header(row: list[str]) -> bool:
-    return len(row) > 1 and all(
-        0 < len(name.strip()) <= 64 and name.strip()[-1] not in ".!?" and not name.strip().isdigit()
-        for name in row
+    return len(row) > 1 and all(map(_is_column_name, row))
+
+
+def _is_column_name(text: str) -> bool:
+    name = text.strip()
+    return (
+        0 < len(name) <= 64
+        and name[-1] not in ".!?:;"  # the end of a sentence, or of a line of code
+        and name.count("(") == name.count(")")
+        and not name.isdigit()
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import types
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 MOST = 50
@@ -35,13 +35,15 @@ def describe(value: object) -> str:
     return "None" if value is None else kind.__name__
 
 
-def variables(names: Mapping[str, object], given: Container[str]) -> dict[str, str]:
-    """The public names that are not `given`, described; the `MOST` made last.  Not what was only imported."""
+def variables(names: Mapping[str, object], given: Mapping[str, object]) -> dict[str, str]:
+    """The public names, described; the `MOST` made last.
+
+    Not what was only imported, and no name that still holds what it was `given`."""
     module = names.get("__name__")
     made = {
         name: describe(value)
         for name, value in list(names.items())
-        if not name.startswith("_") and name not in given and not _imported(value, module)
+        if not (name.startswith("_") or value is given.get(name, names) or _imported(value, module))
     }
     return dict(list(made.items())[-MOST:])
 

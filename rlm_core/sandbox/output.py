@@ -22,15 +22,14 @@ class Output:
         # An exact str: a subclass of the cell's own may lie about its length or its slices.
         text = text if type(text) is str else str.__str__(text)
         self._total += len(text)
+        taken = 0
         if (room := self._head_room - self._head_size) > 0:
-            piece = text[:room]
-            self._head.append(piece)
-            self._head_size += len(piece)
-            text = text[room:]
-        if text and self._tail_room:
-            piece = text[-self._tail_room :]
-            self._tail.append(piece)
-            self._tail_size += len(piece)
+            self._head.append(text[:room])
+            taken = len(self._head[-1])
+            self._head_size += taken
+        if self._tail_room and taken < len(text):
+            self._tail.append(text[max(taken, len(text) - self._tail_room) :])
+            self._tail_size += len(self._tail[-1])
             if self._tail_size > 2 * self._tail_room:  # seldom enough that a character is copied about once
                 self._tail = ["".join(self._tail)[-self._tail_room :]]
                 self._tail_size = self._tail_room

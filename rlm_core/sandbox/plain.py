@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import array
-import collections
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
 import types
-from collections.abc import Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
 
 _MOMENTS = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 _AS_IS = frozenset([type(None), bool, int, float, complex, str, bytes, decimal.Decimal, *_MOMENTS])
 _BASES = (str, int, float, bytes)  # a subclass of one of these goes as it
-_LISTS = (list, collections.deque, range, array.array, KeysView, ValuesView, Iterator)
+_LISTS = (Sequence, KeysView, ValuesView, ItemsView, Iterator)
 
 
 def plain(value: Any, what: str) -> Any:
@@ -48,14 +46,26 @@ def _plain(value: Any, what: str) -> Any:
             return {name: _plain(part, what) for name, part in zip(fields, value, strict=True)}
         return tuple(_plain(part, what) for part in value)
     if issubclass(kind, (set, frozenset)):
-        return {_plain(part, what) for part in value}
+        return {_hashable(part, what) for part in value}
     if issubclass(kind, _LISTS):
         return [_plain(part, what) for part in value]
-    if issubclass(kind, (Mapping, collections.UserDict)):
-        return {_plain(key, what): _plain(part, what) for key, part in value.items()}
+    if issubclass(kind, Mapping):
+        return {_hashable(key, what): _plain(part, what) for key, part in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name), what) for f in dataclasses.fields(value)}
     if issubclass(kind, types.SimpleNamespace):
         return {key: _plain(part, what) for key, part in vars(value).items()}
     name = f"the {value.__name__!r} class" if isinstance(value, type) else f"a {kind.__name__}"
     raise TypeError(f"{what} holds {name}: turn it into plain data first (str, number, list, dict)")
+
+
+def _hashable(value: Any, what: str) -> Any:
+    """A key of a dict or a member of a set.  A named tuple stays a tuple here: a dict is no key."""
+    if isinstance(value, tuple):
+        return tuple(_hashable(part, what) for part in value)
+    made = _plain(value, what)
+    if isinstance(made, (dict, list, set)):
+        raise TypeError(
+            f"{what} holds a {type(value).__name__} as a key: turn it into a str or a tuple first"
+        )
+    return made

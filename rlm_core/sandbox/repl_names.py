@@ -15,12 +15,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from rlm_core.sandbox import search
 from rlm_core.sandbox.describe import variables
 from rlm_core.sandbox.plain import plain
-from rlm_core.sandbox.protocol import Repl, Submission
+from rlm_core.sandbox.protocol import LMError, Repl, Submission
 
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """Asks the host: name, args, kwargs -> what it answers.  Raises RuntimeError with the host's words."""
@@ -60,12 +60,17 @@ class Names:
             "rlm_query": self.rlm_query,
             "rlm_query_batched": self.rlm_query_batched,
         }
-        tools = {name: calls.get(name) or partial(self.tool, name) for name in repl.tools}
+        tools: dict[str, Any] = {name: calls.get(name) or partial(self.tool, name) for name in repl.tools}
+        if tools.keys() & calls.keys():
+            tools["LMError"] = LMError  # so that code can tell a failed sub-call from an answer
         helpers = {name: own[name] for name in repl.helpers if name in own}
-        self.injected = {k: v for k, v in {**helpers, **tools}.items() if k not in inputs}
-        """What stands anew in every cell."""
+        self.injected: dict[str, Any] = {k: v for k, v in {**helpers, **tools}.items() if k not in inputs}
+        """All names that are given, but for the inputs."""
+        self.yielding = {name for name in ("grep", "chunks") if self.injected.get(name) == own[name]}
+        """Those that give way to a variable of the code's own: `chunks = [...]` is everyday code, and the
+        next cell expects the list.  The others stand anew in every cell."""
 
-    # ---- the context ---------------------------------------------------------------------------------------
+    # ---- the context
 
     def whole(self) -> Any:
         """What the code searches: `context`, or all inputs where the caller gave them other names."""
@@ -131,9 +136,10 @@ class Names:
         return self.variables()
 
     def variables(self) -> dict[str, str]:
-        return variables(self._names, given={*self._inputs, *self.injected, "answer", "data"})
+        inputs = {name: self._names.get(name) for name in self._inputs}
+        return variables(self._names, {**self.injected, **inputs})
 
-    # ---- the end -------------------------------------------------------------------------------------------
+    # ---- the end
 
     def submit(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Ends the run: SUBMIT(value, ...) or SUBMIT(field=value, ...)."""
@@ -158,7 +164,7 @@ class Names:
         fields = self._repl.fields
         form = f"SUBMIT({', '.join(f'{name}=...' for name in fields)})"
         if len(args) == 1 and len(fields) > 1 and isinstance(args[0], dict) and set(args[0]) == set(fields):
-            args, kwargs = (), {**args[0], **kwargs}
+            return self.fields((), {**args[0], **kwargs})
         if len(args) > len(fields):
             raise TypeError(f"SUBMIT takes {len(fields)} values, not {len(args)}: {form}")
         values = dict(zip(fields, args, strict=False))
@@ -174,7 +180,7 @@ class Names:
 
     def _content(self, value: Any) -> Any:
         """The content of the `answer` dict, where that is what was submitted."""
-        if not (self._repl.ready_answer and type(value) is dict and value is self._names.get("answer")):
+        if value is not self._names.get("answer") or not is_ready_answer(value, self._repl):
             return value
         if not value.get("ready"):
             raise TypeError(
@@ -182,7 +188,7 @@ class Names:
             )
         return value.get("content")
 
-    # ---- calls to the host ---------------------------------------------------------------------------------
+    # ---- calls to the host
 
     def tool(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return self._call(
@@ -228,6 +234,11 @@ class Names:
         if not isinstance(answers, (list, tuple)) or len(answers) != len(batch):
             raise RuntimeError(f"{name}: {len(batch)} were asked, and not as many answers came")
         return list(answers)
+
+
+def is_ready_answer(value: Any, repl: Repl) -> TypeGuard[dict[str, Any]]:
+    """Whether this is a dict of the form that some models were trained to end with."""
+    return repl.ready_answer and isinstance(value, dict) and {"content", "ready"} <= value.keys()
 
 
 def _text(prompt: Any) -> str:

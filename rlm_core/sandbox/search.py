@@ -1,7 +1,7 @@
 """`grep` and `chunks`: every line that holds a pattern, and pieces that cover a text, at any length.
 
 Both work on leaves, `(name, text)`: the one text of a str, or each text in a dict or list with its key, its
-index, or the tuple of keys that leads to it.  `grep` copies no whole text: it folds and searches slice by slice.
+index, or the tuple of keys that leads to it.  `grep` copies no whole text: it folds and searches by slices.
 """
 
 from __future__ import annotations
@@ -140,62 +140,68 @@ def any_of(finders: Sequence[Callable[[str], Find]]) -> Callable[[str], Find]:
 
 
 def lines(name: Any, text: str, find: Find, around: int) -> Iterator[Line]:
-    """The lines of one text that hold a match, with `around` lines on either side; what then touches is one."""
-    at, counted, number = 0, 0, 1
-    begin, end = 0, -1  # the line that was looked at last
-    held: tuple[int, int, int] | None = None
+    """The lines of one text that hold a match, with `around` lines on either side; what touches is one."""
+    spans = _spans(text, find)
+    number, counted = 1, 0
+    for start, end in _joined(text, spans, around) if around else spans:
+        number += text.count("\n", counted, start)
+        counted = start
+        line = Line(text[start : end - text.endswith("\r", start, end)])
+        line.start, line.end, line.name, line.number = start, start + len(line), name, number
+        yield line
+
+
+def _spans(text: str, find: Find) -> Iterator[tuple[int, int]]:
+    """From where to where: each line that holds a match, once; in a long line, a window around each match."""
+    at, begin, end = 0, 0, -1  # `begin` and `end` of the line looked at last
     while at <= len(text) and (match := find(at)) is not None:
         start, stop = match
         if start > end:
             begin = max(text.rfind("\n", end + 1, start), end) + 1
-            number, counted = number + text.count("\n", counted, begin), begin
-        end = text.find("\n", max(stop - 1, start))
+        end = text.find("\n", max(stop - 1, start)) if stop > end else end
         end = end if end >= 0 else len(text)
         if end - begin > LONG_LINE:
-            number, counted = number + text.count("\n", counted, start), start
-            first, last = max(begin, start - WINDOW), min(end, min(stop, start + LONG_LINE) + WINDOW)
+            yield max(begin, start - WINDOW), min(end, min(stop, start + LONG_LINE) + WINDOW)
             at = max(stop, start + 1)
         else:
-            first, last, at = begin, end, end + 1
-        if not around:
-            yield _line(name, text, first, last, number)
+            yield begin, end
+            at = end + 1
+
+
+def _joined(text: str, spans: Iterator[tuple[int, int]], around: int) -> Iterator[tuple[int, int]]:
+    """Each span with `around` lines on either side; those that touch are one."""
+    held: tuple[int, int] | None = None
+    for start, end in spans:
+        start, end = _up(text, start, around), _down(text, end, around)
+        if held and start <= held[1] + 1:
+            held = held[0], max(held[1], end)
             continue
-        first, above = _up(text, first, around)
-        last = _down(text, last, around)
-        if held and first <= held[1] + 1:
-            held = (held[0], last, held[2])
-        else:
-            if held:
-                yield _line(name, text, *held)
-            held = (first, last, number - above)
+        if held:
+            yield held
+        held = start, end
     if held:
-        yield _line(name, text, *held)
+        yield held
 
 
-def _up(text: str, start: int, count: int) -> tuple[int, int]:
-    """Where the line `count` lines above begins, and how many there were; LONG_LINE is the longest of lines."""
-    above = 0
-    while above < count and start > 0:
-        start = max(text.rfind("\n", max(start - 1 - LONG_LINE, 0), start - 1) + 1, start - 1 - LONG_LINE, 0)
-        above += 1
-    return start, above
+def _up(text: str, start: int, count: int) -> int:
+    """Where the line `count` lines above begins, were LONG_LINE the longest that lines get."""
+    for _ in range(count):
+        if start <= 0:
+            break
+        least = max(start - 1 - LONG_LINE, 0)
+        start = max(text.rfind("\n", least, start - 1) + 1, least)
+    return start
 
 
 def _down(text: str, end: int, count: int) -> int:
+    """Where the line `count` lines below ends; the same holds."""
     for _ in range(count):
-        if end >= len(text):
+        if end + 1 >= len(text):
             break
-        found = text.find("\n", end + 1, end + 1 + LONG_LINE)
-        end = found if found >= 0 else min(end + 1 + LONG_LINE, len(text))
+        most = min(end + 1 + LONG_LINE, len(text))
+        found = text.find("\n", end + 1, most)
+        end = found if found >= 0 else most
     return end
-
-
-def _line(name: Any, text: str, start: int, end: int, number: int) -> Line:
-    if text.endswith("\r", start, end):
-        end -= 1
-    line = Line(text[start:end])
-    line.start, line.end, line.name, line.number = start, end, name, number
-    return line
 
 
 def pieces(name: Any, text: str, size: int, overlap: int) -> Iterator[Piece]:

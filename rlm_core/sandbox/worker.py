@@ -10,12 +10,13 @@ from typing import Any, NoReturn, Protocol
 
 from rlm_core import formats
 from rlm_core.sandbox import namespace, policy, tracebacks
-from rlm_core.sandbox.interrupt import Ended, HostGone, Stopper, TimedOut
+from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
 from rlm_core.sandbox.output import Output
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume, Submission
-from rlm_core.sandbox.repl_names import SUBMITTING, Names
+from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
 
 SPARE = 4 << 20  # bytes set aside, and given up when memory runs out, so that this can still be said
+HEADROOM = 60  # frames that a call to the host may need: it must not run into the recursion limit half-way
 
 
 class Channel(Protocol):
@@ -51,79 +52,77 @@ def serve(channel: Channel, inputs: dict[str, Any], repl: Repl) -> None:
 
 
 class Worker:
-    """One session's namespace, and the running of a cell in it."""
+    """One session's namespace, and the running of cells in it."""
 
     def __init__(self, channel: Channel, inputs: dict[str, Any], repl: Repl, stopper: Stopper) -> None:
         self._channel, self._repl, self._stopper = channel, repl, stopper
         self._output = Output(repl.output_chars)
-        self._sources: dict[str, list[str]] = {}
-        self._submitted: Submission | None = None
-        self._error: str | None = None
-        self._source = ""
+        self._sources: dict[str, list[str]] = {}  # of every cell so far, by file name, for tracebacks
         self._spare: bytearray | None = None
         self._globals: dict[str, Any] = namespace.make_globals(self._output.emit)
         self._names = Names(repl, inputs, self._globals, self._call, self._output.emit, self._submit)
+        yielding = self._names.yielding
         self._restored = {**self._globals, **self._names.injected}
+        self._offered = {name: self._restored.pop(name) for name in yielding}
         self._globals.update(inputs)
-        self._ready_answer = repl.ready_answer and "answer" not in {*inputs, *repl.tools}
-        if self._ready_answer:
-            self._globals["answer"] = {"content": "", "ready": False}
+        if repl.ready_answer and "answer" not in {*inputs, *repl.tools}:
+            self._globals["answer"] = self._names.injected["answer"] = {"content": "", "ready": False}
         text = inputs.get("context")
-        taken = "data" in inputs or "data" in repl.tools
-        sniffed = formats.sniff(text) if isinstance(text, str) and not taken else None
-        self._format = sniffed if sniffed in formats.PARSED else None
+        sniffed = formats.sniff(text) if isinstance(text, str) else None
+        taken = "data" in {*inputs, *repl.tools}
+        self._format = sniffed if sniffed in formats.PARSED and not taken else None
 
     def execute(self, request: Execute) -> Done:
         """Runs one cell.  Raises nothing: whatever the code did, there is a report."""
         self._output.clear()
-        self._submitted, self._error, self._source = None, None, request.code
-        if self._spare is None:
-            try:
-                self._spare = bytearray(SPARE)
-            except MemoryError:
-                pass
+        self._submitted: Submission | None = None
+        self._error: str | None = None
+        self._code: types.CodeType | None = None
+        self._source = request.code
         filename = f"<cell {len(self._sources) + 1}>"
+        self._sources[filename] = []
         try:
+            self._spare = self._spare or bytearray(SPARE)
             self._sources[filename] = request.code.split("\n")
-            stood = self._stopper.run(lambda: self._cell(request.code, filename), request.seconds)
-            if self._stopper.cause is TimedOut:
-                where = tracebacks.stack(stood, self._sources)
-                limit = (
-                    f"TimeoutError: the step ran past its limit of {request.seconds:g} s; variables are kept"
-                )
-                self._error = "\n".join([*where, limit])
-            stood = None
-            return self._done()
-        except BaseException as error:
+            self._stand(
+                self._stopper.run(lambda: self._cell(request.code, filename), request.seconds), request
+            )
+            return self._done(self._names.variables())
+        except BaseException as error:  # no memory, most likely, even to say what went wrong
             self._spare = None
-            kind = type(error).__name__
-            del error
-            return Done("", f"{kind}: the step failed and its output is lost; variables are kept")
+            self._error = f"{type(error).__name__}: the step could not be reported whole; variables are kept"
+            return self._done({})
 
     def report(self, done: Done) -> None:
         try:
             self._channel.send(done)
         except (TypeError, ValueError, MemoryError, RecursionError) as error:
-            self._channel.send(
-                replace(done, submitted=None, error=f"{type(error).__name__}: the step's result cannot cross")
+            self._spare = None
+            problem = (
+                f"{type(error).__name__}: {error}" if done.submitted else "MemoryError: the step's report"
             )
+            self._channel.send(replace(done, submitted=None, error=problem))
 
     # ---- in the cell's time
 
     def _cell(self, source: str, filename: str) -> None:
-        """All that the clock must cover: the code, and the rendering of what it raised, which may run code."""
+        """All that the clock must cover: the code, and rendering what it raised, which may run code too."""
         try:
-            code = policy.compile_cell(source, filename=filename)
+            self._code = code = policy.compile_cell(source, filename=filename)
             self._globals.update(self._restored)
+            for name, function in self._offered.items():
+                self._globals.setdefault(name, function)
             self._provide_data(code)
             exec(code, self._globals)
+        except Stop:
+            raise
         except MemoryError as error:
             self._spare = None
             where = tracebacks.stack(error.__traceback__, self._sources)
             self._error = "\n".join([*where, "MemoryError: the step ran out of memory; variables are kept"])
-        except Exception as error:
+        except BaseException as error:
             self._error = tracebacks.render(error, self._sources)
-        if self._submitted is None and self._ready_answer:
+        if self._submitted is None:
             self._submit_ready_answer()
 
     def _provide_data(self, code: types.CodeType) -> None:
@@ -131,18 +130,19 @@ class Worker:
         if self._format is None or "data" in self._globals or not _reads_first(code, "data"):
             return
         text = self._globals.get("context")
-        if isinstance(text, str):
-            try:
-                self._globals["data"] = formats.parse(text, self._format)
-            except ValueError as error:
-                message = (
-                    f"data: context does not parse as {self._format.upper()}: {error}; its text is in context"
-                )
-                raise ValueError(message) from None
+        if not isinstance(text, str):
+            return
+        try:
+            self._globals["data"] = self._names.injected["data"] = formats.parse(text, self._format)
+        except ValueError as error:
+            problem = (
+                f"data: context does not parse as {self._format.upper()}: {error}; its text is in context"
+            )
+            raise ValueError(problem) from None
 
     def _submit_ready_answer(self) -> None:
         answer = self._globals.get("answer")
-        if not (isinstance(answer, dict) and "content" in answer and answer.get("ready") is True):
+        if not (is_ready_answer(answer, self._repl) and answer["ready"] is True):
             return
         answer["ready"] = False  # so that no later cell submits it once more
         content = answer["content"]
@@ -153,24 +153,30 @@ class Worker:
             self._error = f"{self._error}\n{problem}" if self._error else problem
             return
         try:
-            self._submitted = Submission("submit", self._names.fields((content,), {}))
+            values = self._names.fields((content,), {})
         except (TypeError, ValueError) as error:
             self._error = tracebacks.render(error, self._sources)
+            return
+        literal = isinstance(content, str) and self._code is not None and content in _constants(self._code)
+        self._submitted = Submission("submit", values, literal)
 
     def _submit(self, submission: Submission) -> NoReturn:
-        if self._submitted is None:
-            literal = policy.literal_calls(self._source, SUBMITTING)
-            self._submitted = replace(submission, literal=literal)
+        self._stopper.check()  # the first submission stands, and none made after the time was up
+        self._submitted = replace(submission, literal=policy.literal_calls(self._source, SUBMITTING))
         self._stopper.stop(Ended)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._stopper.check()
+        _have_headroom(HEADROOM)
         self._stopper.pause()
         try:
             self._channel.send(HostCall(name, args, kwargs))
-            reply = self._channel.recv()
-        except EOFError:
-            self._stopper.stop(HostGone)
+            try:
+                reply = self._channel.recv()
+            except (
+                Exception
+            ):  # the host is gone; or half an answer is read, and what comes next makes no sense
+                self._stopper.stop(HostGone)
         finally:
             self._stopper.resume()
         if not isinstance(reply, Resume):
@@ -181,21 +187,42 @@ class Worker:
 
     # ---- after it
 
-    def _done(self) -> Done:
-        return Done(
-            self._output.text(), self._error, self._submitted, self._names.variables(), self._stopper.seconds
-        )
+    def _stand(self, stopped: types.TracebackType | None, request: Execute) -> None:
+        """What the stop of a cell means for its error."""
+        if self._stopper.cause is TimedOut:
+            where = tracebacks.stack(stopped, self._sources)
+            limit = f"TimeoutError: the step ran past its limit of {request.seconds:g} s; variables are kept"
+            self._error = "\n".join([*where, limit])
+        elif self._stopper.cause is Ended:
+            self._error = None  # of code that went on in a `finally`, after the end
+
+    def _done(self, variables: dict[str, str]) -> Done:
+        return Done(self._output.text(), self._error, self._submitted, variables, self._stopper.seconds)
+
+
+_LOADS = frozenset(["LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"])
+_BINDS = frozenset(["STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"])
 
 
 def _reads_first(code: types.CodeType, name: str) -> bool:
     """Whether running `code` may read the global `name` before it binds it."""
-    for instruction in dis.get_instructions(code):
-        if instruction.argval == name and instruction.opname.startswith(
-            ("LOAD_NAME", "LOAD_GLOBAL", "STORE_", "DELETE_")
-        ):
-            return instruction.opname.startswith("LOAD")
+    if name in code.co_names:
+        for instruction in dis.get_instructions(code):
+            if instruction.argval == name and instruction.opname in _LOADS | _BINDS:
+                return instruction.opname in _LOADS
     return any(_reads_first(inner, name) for inner in _inner(code))
+
+
+def _constants(code: types.CodeType) -> set[str]:
+    texts = {constant for constant in code.co_consts if isinstance(constant, str)}
+    return texts.union(*map(_constants, _inner(code)))
 
 
 def _inner(code: types.CodeType) -> Iterator[types.CodeType]:
     return (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+
+
+def _have_headroom(frames: int) -> None:
+    """Raises RecursionError here rather than further in."""
+    if frames:
+        _have_headroom(frames - 1)
