@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 import llm
-
-if TYPE_CHECKING:
-    import click
 
 
 @llm.hookimpl(trylast=True)
@@ -52,6 +50,8 @@ _told: set[str] = set()
 def _never_fatal(what: str) -> Iterator[None]:
     try:
         yield
+    except click.ClickException:  # what the user did wrong
+        raise
     except Exception as error:
         if what not in _told:  # llm calls the hooks several times a command
             _told.add(what)

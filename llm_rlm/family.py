@@ -29,8 +29,9 @@ class Pair(Protocol):
 
 
 def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
-    """Calls llm's `register` for the twins of all `model_aliases`, the models that other plugins
-    registered."""
+    """Calls llm's `register` for the twins of all `model_aliases`, the models that other plugins registered.
+
+    Raises click.ClickException where the command at hand names a twin of a model that is not there."""
     names = {pair.model.model_id for pair in model_aliases}.union(*(pair.aliases for pair in model_aliases))
     if BUILT_IN not in names:
         register(*_built_in())
@@ -40,10 +41,24 @@ def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
     if not _must_not_show():
         for pair in pairs:
             register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
+        _check_asked(model_aliases)
 
 
 def is_twin(model_id: str) -> bool:
     return model_id == GENERIC or model_id.startswith(PREFIX)
+
+
+def _check_asked(model_aliases: list[Any]) -> None:
+    """llm itself would say no more than that the model is unknown."""
+    context = click.get_current_context(silent=True)
+    asked = context.params.get("model_id") if context else None
+    if context is None or context.command.name not in ("prompt", "chat") or not is_twin(asked or ""):
+        return
+    known = [name for pair in model_aliases for name in (pair.model.model_id, *pair.aliases)]
+    if asked not in known:
+        from llm_rlm.errors import no_such_model
+
+        raise click.ClickException(no_such_model(str(asked), filter(is_twin, known)))
 
 
 def _must_not_show() -> bool:
