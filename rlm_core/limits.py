@@ -166,8 +166,8 @@ class Budget:
         self.sub_calls += count
 
     def reserve(self, chars: int) -> int:
-        """Sets aside the tokens of a prompt of `chars` characters, and gives their number.  Raises LimitReached
-        (latched) where they are too many, or any limit is used up."""
+        """Sets aside the tokens of a prompt of `chars` characters, and gives their number.  Raises
+        LimitReached (latched) where they are too many, or any limit is used up."""
         self.check()
         tokens = chars // CHARS_PER_TOKEN
         if self.limits.tokens is not None and self._tokens + self._pending + tokens > self.limits.tokens:

@@ -5,9 +5,9 @@ and place it likes; `settle(job, value)` takes what came of one.  Batches, child
 the rebuilding of a lost worker, stopping: all here, once, on one thread, without a lock.
 
 A call's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what
-it is sent, so a record of what came of calls lets a run go on where another ended: its code runs again, and what
-is recorded is not asked again.  In the same way, when a worker is lost, its cells are run again in a new one,
-with the answers that they got, before the next cell.
+it is sent, so a record of what came of calls lets a run go on where another ended: its code runs again, and
+what is recorded is not asked again.  In the same way, when a worker is lost, its cells are run again in a new
+one, with the answers that they got, before the next cell.
 """
 
 from __future__ import annotations

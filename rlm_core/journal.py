@@ -1,0 +1,370 @@
+"""The journal: every run's events and answers, written as they happen to one SQLite file.
+
+Four tables (docs/JOURNAL.md has queries worth having):
+
+    runs      one row a run: when, by whom, with what, and what it came to
+    contexts  the inputs of runs, compressed, once by hash
+    events    what happened, in order; prompts of sub-calls as pieces of the inputs (see `rlm_core.pieces`)
+    answers   what LMs and tools returned, by (run, path, number, slot): what a resume does not ask again
+
+A row is committed before the run goes on, so a killed process loses nothing that was answered.  Where the
+file cannot be written the run goes on unrecorded, and says so once.  Keys of APIs are never given to this
+module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rlm_core import events
+from rlm_core.events import Event, SubCalled
+from rlm_core.lms import Completion
+from rlm_core.loop import Query, Reply, Request, Result, UseTool
+from rlm_core.pieces import Pieces
+from rlm_core.sandbox import values
+from rlm_core.tree import Key
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, pid INTEGER,
+    source TEXT NOT NULL, model TEXT NOT NULL, sub_model TEXT NOT NULL, query TEXT NOT NULL,
+    context TEXT, chars INTEGER NOT NULL, setup TEXT NOT NULL,
+    status TEXT, answer TEXT, reason TEXT, unverified INTEGER,
+    steps INTEGER, calls INTEGER, input INTEGER, output INTEGER, cached INTEGER, cost REAL
+);
+CREATE INDEX runs_started ON runs (started);
+CREATE TABLE contexts (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE events (
+    run TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL, slot INTEGER NOT NULL, type TEXT NOT NULL,
+    at REAL NOT NULL, data TEXT NOT NULL
+);
+CREATE UNIQUE INDEX events_place ON events (run, path, number, slot, type);
+CREATE TABLE answers (
+    run TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL, slot INTEGER NOT NULL,
+    asked TEXT NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (run, path, number, slot)
+) WITHOUT ROWID;
+"""
+MIGRATIONS: dict[int, str] = {}
+"""Version -> the statements that lead from it to the next."""
+
+EVENT_TYPES = {
+    kind.__name__: kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind not in (Event, events.Chunk)
+}
+
+
+class JournalError(Exception):
+    """The journal, or a run in it, cannot be used; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a run is, beside its inputs.  `setup`: all that a resume needs to make it again, as plain JSON."""
+
+    source: str  # "llm", "python" or "dspy"
+    model: str
+    sub_model: str
+    query: str
+    setup: dict[str, Any] = field(default_factory=dict)
+
+
+class Journal:
+    """One file.  `keep_context` False keeps only the hash of inputs: such runs can be looked at, and not
+    resumed."""
+
+    def __init__(self, path: Path, keep_context: bool = True):
+        self.path = path
+        self.keep_context = keep_context
+
+    def begin(self, about: About, inputs: Mapping[str, Any], chars: int) -> Recorder:
+        """A recorder for a new run.  It never raises for a file that cannot be written."""
+        return Recorder(self, _new_id(), inputs, about, chars)
+
+    def resume(self, run: str) -> Recorder:
+        """A recorder that recalls what this run was answered.  Raises JournalError."""
+        row = self.run(run)
+        about = About(row["source"], row["model"], row["sub_model"], row["query"], json.loads(row["setup"]))
+        return Recorder(self, row["id"], self.inputs(row), about, row["chars"], again=True)
+
+    # ---- reading
+
+    def runs(self, limit: int = 20, where: str = "1", *parameters: Any) -> list[dict[str, Any]]:
+        """Rows of `runs`, newest first."""
+        query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"
+        with closing(self.connect()) as db:
+            return [dict(row) for row in db.execute(query, (*parameters, limit))]
+
+    def run(self, run: str) -> dict[str, Any]:
+        """One row of `runs`, by its id or a beginning of it that no other has; "" is the newest.  Raises
+        JournalError."""
+        found = self.runs(2, "id LIKE ? || '%'", run) if run else self.runs(1)
+        if not found:
+            raise JournalError(f"no run {run!r} in {self.path}; `llm rlm runs` lists them")
+        if len(found) > 1 and found[0]["id"] != run:
+            raise JournalError(f"several runs begin with {run!r}; give more of the id")
+        return found[0]
+
+    def inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a run, as they were given.  Raises JournalError where only their hash was kept."""
+        with closing(self.connect()) as db:
+            kept = db.execute("SELECT data FROM contexts WHERE hash = ?", (row["context"],)).fetchone()
+        if kept is None:
+            raise JournalError(f"the context of run {row['id']} was not kept, so it cannot be made again")
+        inputs: dict[str, Any] = values.Decoder(Any).decode(zlib.decompress(kept["data"]))
+        return inputs
+
+    def events(self, run: str) -> Iterator[tuple[float, int, Event]]:
+        """(time, number, event) of a run, in order; prompts whole where the inputs were kept."""
+        row = self.run(run)
+        try:
+            pieces = Pieces(self.inputs(row))
+        except JournalError:
+            pieces = None
+        query = "SELECT at, number, type, data FROM events WHERE run = ? ORDER BY rowid"
+        with closing(self.connect()) as db:
+            for at, number, kind, data in db.execute(query, (row["id"],)):
+                fields = json.loads(data)
+                if kind == "SubCalled":
+                    fields["prompt"] = _joined(fields["prompt"], pieces)
+                yield at, number, msgspec.convert(fields, EVENT_TYPES[kind])
+
+    def remove(self, run: str) -> None:
+        """Forgets a run, and its context where no other run has it."""
+        row = self.run(run)
+        with closing(self.connect()) as db:
+            db.execute("BEGIN IMMEDIATE")
+            for table, column in (("events", "run"), ("answers", "run"), ("runs", "id")):
+                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (row["id"],))
+            db.execute(
+                "DELETE FROM contexts WHERE hash NOT IN (SELECT context FROM runs WHERE context IS NOT NULL)"
+            )
+            db.execute("COMMIT")
+
+    # ---- the file
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection to the file, made and migrated where need be.  Raises JournalError."""
+        try:
+            if not self.path.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))  # contexts may be private
+            db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA busy_timeout = 10000")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version != VERSION:
+                self._migrate(db)
+            db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing
+            return db
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"{self.path}: {error}") from error
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+        if version > VERSION:
+            db.execute("ROLLBACK")
+            raise JournalError(f"{self.path}: written by a newer version of this program; upgrade llm-rlm")
+        statements = SCHEMA if version == 0 else "".join(MIGRATIONS[old] for old in range(version, VERSION))
+        if version < VERSION:
+            for statement in statements.split(";"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+
+
+class Recorder:
+    """Writes one run, and recalls what it was answered before: the `Record` of its tree.
+
+    problem  why nothing more is written, once that is so"""
+
+    def __init__(
+        self,
+        journal: Journal,
+        run: str,
+        inputs: Mapping[str, Any],
+        about: About,
+        chars: int,
+        again: bool = False,
+    ):
+        self.run, self.inputs, self.about = run, inputs, about
+        self.problem = ""
+        self._journal = journal
+        self._pieces = Pieces(inputs)
+        self._answers: dict[tuple[str, int, int], sqlite3.Row] = {}
+        self._keeping: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
+        try:
+            self._db = journal.connect()
+        except JournalError as error:
+            self.problem = str(error)
+            return
+        if again:
+            self._write("UPDATE runs SET ended = NULL, status = NULL, pid = ? WHERE id = ?", os.getpid(), run)
+            rows = self._db.execute("SELECT * FROM answers WHERE run = ?", (run,))
+            self._answers = {(row["path"], row["number"], row["slot"]): row for row in rows}
+        else:
+            self._write(
+                "INSERT INTO runs (id, started, pid, source, model, sub_model, query, chars, setup)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                run,
+                time.time(),
+                os.getpid(),
+                about.source,
+                about.model,
+                about.sub_model,
+                about.query,
+                chars,
+                json.dumps(about.setup, default=str),
+            )
+            self._keeping = threading.Thread(target=self._keep_inputs, name="rlm-journal", daemon=True)
+            self._keeping.start()  # compressing a long text takes seconds: beside the first LM call
+
+    # ---- Record
+
+    def recall(self, key: Key, request: Request[Any]) -> Any:
+        row = self._answers.get(_place(key))
+        if row is None or row["asked"] != _asked(request):
+            return None
+        if row["kind"] == "value":
+            return values.Decoder(Any).decode(row["value"])
+        return msgspec.json.decode(row["value"], type=Reply if row["kind"] == "Reply" else Completion)
+
+    def keep(self, key: Key, request: Request[Any], value: Any) -> None:
+        if isinstance(value, (Reply, Completion)):
+            kind, data = type(value).__name__, msgspec.json.encode(value)
+        else:
+            try:
+                kind, data = "value", values.encode(lambda packer: packer.pack(value))
+            except TypeError:  # it cannot reach the code either
+                return
+        self._write(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self.run,
+            *_place(key),
+            _asked(request),
+            kind,
+            data,
+        )
+
+    def tell(self, event: Event, number: int) -> None:
+        data = msgspec.to_builtins(event, enc_hook=str)
+        slot = 0
+        if isinstance(event, SubCalled):
+            slot = event.slot
+            data["prompt"] = self._pieces.cut(event.prompt)
+        self._write(
+            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self.run,
+            _path(event.path),
+            number,
+            slot,
+            type(event).__name__,
+            time.time(),
+            json.dumps(data),
+        )
+
+    # ---- the end
+
+    def finish(self, result: Result) -> None:
+        """What the run came to."""
+        usage = result.usage
+        self._write(
+            "UPDATE runs SET ended = ?, status = ?, answer = ?, reason = ?, unverified = ?, steps = ?,"
+            " calls = ?, input = ?, output = ?, cached = ?, cost = ? WHERE id = ?",
+            time.time(),
+            result.status,
+            json.dumps(result.answer, default=str),
+            result.reason,
+            result.unverified,
+            len(result.trajectory),
+            usage.calls,
+            usage.input,
+            usage.output,
+            usage.cached,
+            usage.cost,
+            self.run,
+        )
+
+    def close(self) -> None:
+        """Waits until the inputs are kept, and closes the file."""
+        if self._keeping:
+            self._keeping.join()
+        if self._db:
+            self._db.close()
+            self._db = None
+
+    def _keep_inputs(self) -> None:
+        data = values.encode(lambda packer: packer.pack(dict(self.inputs)))
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            with closing(self._journal.connect()) as db:
+                known = db.execute("SELECT 1 FROM contexts WHERE hash = ?", (digest,)).fetchone()
+                if self._journal.keep_context and not known:
+                    packed = zlib.compress(data, 1)
+                    db.execute("INSERT OR IGNORE INTO contexts VALUES (?, ?, ?)", (digest, len(data), packed))
+                db.execute("UPDATE runs SET context = ? WHERE id = ?", (digest, self.run))
+        except (sqlite3.Error, JournalError) as error:
+            self.problem = self.problem or f"{self._journal.path}: {error}"
+
+    def _write(self, statement: str, *parameters: Any) -> None:
+        if self._db is None or self.problem:
+            return
+        try:
+            self._db.execute(statement, parameters)
+        except sqlite3.Error as error:
+            self.problem = f"{self._journal.path}: {error}"
+
+
+def _new_id() -> str:
+    """Ids sort by time and stay short to type: seconds in base 16, and eight random digits."""
+    return f"{int(time.time()):08x}{uuid.uuid4().hex[:8]}"
+
+
+def _path(path: events.Path) -> str:
+    return ".".join(map(str, path))
+
+
+def _place(key: Key) -> tuple[str, int, int]:
+    path, number, slot = key
+    return _path(path), number, slot or 0
+
+
+def _asked(request: Request[Any]) -> str:
+    """What tells that a request is the one that was answered.  A root LM's is told by its place alone: its
+    prompt says how
+    much time is left."""
+    if isinstance(request, Query):
+        asked = f"{request.model}\n{request.prompts[0]}"
+    elif isinstance(request, UseTool):
+        asked = repr((request.name, request.args, request.kwargs))
+    else:
+        return ""
+    return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _joined(pieces: list[Any], texts: Pieces | None) -> str:
+    if texts is not None:
+        return texts.join(pieces)
+    return "".join(
+        piece if isinstance(piece, str) else f"[{piece[2]:,} characters of {piece[0]} from {piece[1]:,} on]"
+        for piece in pieces
+    )

@@ -1,0 +1,97 @@
+"""Prompts as pieces of the context they were made from.
+
+Code cuts a context up and sends it to sub-calls; written out, the prompts of a run would hold the context
+once more each time it is read.  So the journal keeps a prompt as literal text and as references (name, start,
+length) into the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+Piece = str | tuple[str, int, int]
+
+BLOCK = 32  # characters by which a place in the inputs is recognised
+STRIDE = 1_024  # every so many characters a block is remembered: any quotation of STRIDE + BLOCK is found
+
+
+class Pieces:
+    """Cuts texts up along `inputs` (name in the REPL -> value), and joins them again."""
+
+    def __init__(self, inputs: Mapping[str, Any]):
+        self._texts = dict(_texts(inputs))
+
+    def cut(self, text: str) -> list[Piece]:
+        """`text` as pieces; a text that quotes nothing long is itself alone."""
+        pieces: list[Piece] = []
+        begin = at = 0  # `text[begin:at]` is not yet in a piece
+        while at + BLOCK <= len(text) and len(text) > STRIDE:
+            place = self._index.get(text[at : at + BLOCK])
+            if place is None:
+                at += 1
+                continue
+            name, offset = place
+            source = self._texts[name]
+            length = _shared(text, at, source, offset)
+            back = _shared_before(text, begin, at, source, offset)
+            if back + length < STRIDE:
+                at += 1
+                continue
+            if at - back > begin:
+                pieces.append(text[begin : at - back])
+            pieces.append((name, offset - back, back + length))
+            begin = at = at + length
+        if begin < len(text) or not pieces:
+            pieces.append(text[begin:])
+        return pieces
+
+    def join(self, pieces: Sequence[Piece | list[Any]]) -> str:
+        """The text that was cut.  Raises KeyError where an input is missing."""
+        return "".join(piece if isinstance(piece, str) else self._slice(*piece) for piece in pieces)
+
+    def _slice(self, name: str, start: int, length: int) -> str:
+        return self._texts[name][start : start + length]
+
+    @cached_property
+    def _index(self) -> dict[str, tuple[str, int]]:
+        index: dict[str, tuple[str, int]] = {}
+        for name, text in self._texts.items():
+            for offset in range(0, len(text) - BLOCK + 1, STRIDE):
+                index.setdefault(text[offset : offset + BLOCK], (name, offset))
+        return index
+
+
+def _texts(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    texts = []
+    for name, value in inputs.items():
+        if isinstance(value, str):
+            texts.append((name, value))
+        elif isinstance(value, Mapping):
+            texts += [(f"{name}[{key!r}]", item) for key, item in value.items() if isinstance(item, str)]
+        elif isinstance(value, (list, tuple)):
+            texts += [(f"{name}[{at}]", item) for at, item in enumerate(value) if isinstance(item, str)]
+    return [(name, text) for name, text in texts if len(text) >= STRIDE]
+
+
+def _shared(one: str, at: int, other: str, offset: int) -> int:
+    """How many characters are the same from `one[at]` and `other[offset]` on."""
+    length, step = 0, 1 << 16
+    most = min(len(one) - at, len(other) - offset)
+    while step:
+        ahead = min(length + step, most)
+        if one[at + length : at + ahead] == other[offset + length : offset + ahead]:
+            if ahead == most:
+                return most
+            length = ahead
+        else:
+            step //= 2
+    return length
+
+
+def _shared_before(one: str, begin: int, at: int, other: str, offset: int) -> int:
+    """How many characters are the same before `one[at]` and `other[offset]`, back to `begin` at most."""
+    length = 0
+    while at - length > begin and offset > length and one[at - length - 1] == other[offset - length - 1]:
+        length += 1
+    return length
