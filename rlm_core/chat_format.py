@@ -125,13 +125,13 @@ def failure(status: int, body: Any, headers: Mapping[str, str] | None = None) ->
         return LMCallError(text, "overflow")
     if status == 429:
         return LMCallError(text, "rate_limit", again=True, retry_after=retry_after)
-    if status in (408, 504, 524):
+    if status in (504, 524):
         return LMCallError(text, "timeout", again=True, retry_after=retry_after)
     if status < 500 and _OVERFLOW.search(words):
         return LMCallError(text, "overflow")
     if status < 500 and _FILTER.search(words):
         return LMCallError(text, "content_filter")
-    return LMCallError(text, again=status >= 500 or status == 409, retry_after=retry_after)
+    return LMCallError(text, again=status >= 500 or status in (408, 409), retry_after=retry_after)
 
 
 def _said(body: Any) -> tuple[str, str]:

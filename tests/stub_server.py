@@ -129,16 +129,17 @@ class StubServer:
 
     url       what a client takes as `base_url`
     requests  every chat request so far, in order of arrival
-    peak      the most chat requests that were being answered at once
+    in_flight the chat requests that are being answered now
+    peak      the most of them at once
     """
 
     def __init__(self, script: Script = "ok", *, models: Sequence[str] = ("stub",), port: int = 0) -> None:
         self.models = tuple(models)
         self.requests: list[Request] = []
+        self.in_flight = 0
         self.peak = 0
         self.closing = threading.Event()
         self._script = script
-        self._answering = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stub = self
@@ -172,12 +173,12 @@ class StubServer:
 
     def began(self) -> None:
         with self._lock:
-            self._answering += 1
-            self.peak = max(self.peak, self._answering)
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
 
     def ended(self) -> None:
         with self._lock:
-            self._answering -= 1
+            self.in_flight -= 1
 
 
 class _Server(ThreadingHTTPServer):
