@@ -1,8 +1,9 @@
 """What the host and a sandbox session say to each other, and the seam where another backend plugs in.
 
-A session is driven without threads: `send` a request, then `feed` whenever the descriptor is ready, until a frame comes
-back.  One request gives exactly one frame: an `Execute` or a `Resume` is answered by a `HostCall` (the code wants something
-from the host: answer it with `Resume`) or by `Done` (the cell is over).
+A session is driven without threads: `send` a request, then `feed` whenever the descriptor is ready, until
+a frame comes back.  One request gives exactly one frame: an `Execute` or a `Resume` is answered by a
+`HostCall` (the code wants something from the host: answer it with `Resume`) or by `Done` (the cell is
+over).
 
     session.send(Execute("print(llm_query('hi'))", seconds=60))
     frame = ...feed()...          # HostCall("llm_query", ("hi",), {})
@@ -18,8 +19,8 @@ from typing import Any, Literal, Protocol
 
 
 class LMError(str):
-    """The text that stands in for the answer of a sub-call that failed.  Starts with `[ERROR]`; falsy tests do not apply:
-    test with `isinstance(x, LMError)`."""
+    """The text that stands in for the answer of a sub-call that failed.  Starts with `[ERROR]`; falsy
+    tests do not apply: test with `isinstance(x, LMError)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Execute:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The host's answer to a `HostCall`: a value, or the text of an exception that the call raises in the cell."""
+    """The host's answer to a `HostCall`: a value, or the text of an exception that the call raises in the
+    cell."""
 
     value: Any = None
     error: str | None = None
@@ -49,7 +51,8 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """How the cell ended the run.  `literal`: every value was written out in the cell's own source, not computed."""
+    """How the cell ended the run.  `literal`: every value was written out in the cell's own source, not
+    computed."""
 
     kind: Literal["submit", "not_found"]
     values: dict[str, Any]  # field -> value; {"reason": str} for not_found
@@ -58,9 +61,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The cell is over.  `output`: what it printed, head and tail with the count of what was cut between them.
-    `error`: its traceback as the model should see it, or None.  `variables`: name -> short description
-    ("list, 3 items") of what the code has made so far.  `seconds`: its own running time."""
+    """The cell is over.  `output`: what it printed, head and tail with the count of what was cut between
+    them.  `error`: its traceback as the model should see it, or None.  `variables`: name -> short
+    description ("list, 3 items") of what the code has made so far.  `seconds`: its own running time."""
 
     output: str
     error: str | None = None
@@ -73,11 +76,13 @@ class Done:
 class Repl:
     """What a session's REPL offers beside Python.
 
-    tools         names that the code may call and the host serves (`llm_query` is one of them where sub-calls are on)
-    helpers       names that the worker itself serves over the context: grep, chunks, SHOW_VARS, ...  An input or a tool of
-                  the same name wins.
+    tools         names that the code may call and the host serves (`llm_query` is one of them where
+                  sub-calls are on)
+    helpers       names that the worker itself serves over the context: grep, chunks, SHOW_VARS, ...  An
+                  input or a tool of the same name wins.
     fields        the output fields of `SUBMIT`, in order; one positional argument fills the first
-    ready_answer  whether `answer = {"content": ..., "ready": True}` also submits (not where the caller owns `answer`)
+    ready_answer  whether `answer = {"content": ..., "ready": True}` also submits (not where the caller
+                  owns `answer`)
     output_chars  how much of a cell's output comes back
     memory        bytes the worker may address beyond what its inputs need, or None for the default
     """
@@ -105,16 +110,21 @@ class WorkerLost(SandboxError):
 class Session(Protocol):
     """One REPL in one worker process.  No method but `close` waits."""
 
-    deadline: float | None
-    """`time.monotonic()` after which the driver must call `close` and treat the worker as lost; None while it is idle or
-    waits for the host."""
-    wants: int
-    """`selectors.EVENT_READ`, or with `EVENT_WRITE` while part of a request is still unsent."""
+    @property
+    def deadline(self) -> float | None:
+        """`time.monotonic()` after which the driver must call `close` and treat the worker as lost, unless
+        one more `feed` gives a frame; None while it is idle or waits for the host.  May move while a frame
+        comes in: ask again."""
+
+    @property
+    def wants(self) -> int:
+        """`selectors.EVENT_READ`, or with `EVENT_WRITE` while part of a request is still unsent."""
 
     def fileno(self) -> int: ...
 
     def send(self, request: Execute | Resume) -> None:
-        """Queues a request and writes what can be written now.  A dead worker is found by `feed`."""
+        """Queues a request and writes what can be written now.  A dead worker is found by `feed`.  The
+        value of a `Resume` that cannot cross is told to the code as the error of its call."""
 
     def feed(self) -> HostCall | Done | None:
         """Writes and reads what can be, and gives the frame once it is whole.  Raises WorkerLost."""
@@ -127,8 +137,8 @@ class Backend(Protocol):
     """Opens sessions: the local sandbox, or another (Docker, remote) that speaks this protocol."""
 
     def open(self, inputs: Mapping[str, Any], repl: Repl) -> Session:
-        """A new session whose REPL holds `inputs` by name.  May block (fork, loading a large input): drivers call it off
-        their own thread.  Raises SandboxUnavailable, SandboxError."""
+        """A new session whose REPL holds `inputs` by name.  May block (fork, loading a large input):
+        drivers call it off their own thread.  Raises SandboxUnavailable, SandboxError."""
 
     def close(self) -> None:
         """Ends every session and helper process."""

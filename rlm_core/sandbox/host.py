@@ -1,0 +1,343 @@
+"""The local sandbox: REPLs in locked processes on this machine.
+
+    sandbox = LocalSandbox()
+    sandbox.start()                                   # returns at once; the first open then need not wait
+    session = sandbox.open({"context": text}, Repl())
+    session.send(Execute("print(len(context))", seconds=60))
+    ...
+
+`LocalSandbox` is one run's (one tree's): the inputs that its first session opens with are kept in the
+run's own process, and any further session on the same objects shares them without a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from rlm_core.sandbox import parcel, wire, zygotes
+from rlm_core.sandbox.control import Hold, NewWorker
+from rlm_core.sandbox.protocol import (
+    Done,
+    Execute,
+    HostCall,
+    Repl,
+    Resume,
+    SandboxError,
+    SandboxUnavailable,
+    WorkerLost,
+)
+from rlm_core.sandbox.zygotes import Process, Zygote
+
+GRACE = 1.0
+"""Seconds past a step's limit, after which its worker is to be killed: by then it should have stopped
+itself."""
+_LATE = 10
+"""A step may wait for a busy host for so many times its limit before that counts as the step's own time."""
+
+_MiB = 1 << 20
+_LEAST_MEMORY = 1 << 30
+_READ = 1 << 18
+_READY_SECONDS = 60.0
+_LOAD_RATE = 20 * _MiB  # bytes a second that loading is slower than on no machine
+
+
+class LocalSandbox:
+    """Opens REPLs for one run.  Thread-safe.  `weak`: go on where a wall is missing."""
+
+    def __init__(self, weak: bool = False):
+        self._weak = weak
+        self._lock = threading.Lock()
+        self._holder: Zygote | None = None  # holds the inputs of the first session
+        self._other: Zygote | None = None  # holds nothing, for workers that take their own: children's
+        self._held: dict[
+            int, tuple[int, Any]
+        ] = {}  # id of a held value -> its key, and itself, to keep the id its own
+        self._held_size = 0
+        self._sessions: weakref.WeakSet[LocalSession] = weakref.WeakSet()
+        self._closed = False
+
+    def start(self, inputs: Mapping[str, Any] | None = None) -> None:
+        """Starts the processes, and loads the inputs that the first session will open with, behind the
+        caller's back.  What fails here fails again, and is raised, in `open`."""
+        threading.Thread(target=self._start, args=(inputs,), name="rlm-sandbox-start", daemon=True).start()
+
+    def open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
+        """See `Backend.open`.  Raises SandboxUnavailable, SandboxError; TypeError for an input that cannot
+        cross."""
+        with self._lock:
+            return self._open(inputs, repl)
+
+    def close(self) -> None:
+        self._closed = True
+        for session in list(self._sessions):
+            session.close()
+        for zygote in (self._holder, self._other):
+            if zygote is not None:
+                zygote.close()
+        self._held.clear()
+
+    def _start(self, inputs: Mapping[str, Any] | None) -> None:
+        with self._lock:
+            try:
+                if inputs is None:
+                    self._holder = self._running(self._holder)
+                else:
+                    self._hold(inputs)
+            except (SandboxError, OSError, TypeError):
+                pass
+
+    def _open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
+        if self._holder is None or not self._holder.is_open or not self._held:
+            self._hold(inputs)
+        held = {name: self._held[id(value)][0] for name, value in inputs.items() if id(value) in self._held}
+        own = [name for name in inputs if name not in held]
+        if held:
+            zygote = self._holder
+            assert zygote is not None
+        else:
+            zygote = self._other = self._running(self._other)
+        descriptors, layout, size = [], None, self._held_size if held else 0
+        if own:
+            descriptor, layout = parcel.write([inputs[name] for name in own])
+            descriptors.append(descriptor)
+            size += layout.size
+        ours, theirs = socket.socketpair()
+        try:
+            order = NewWorker(
+                held=held,
+                own=own,
+                layout=layout,
+                repl=repl,
+                memory=repl.memory if repl.memory is not None else max(_LEAST_MEMORY, 4 * size),
+                limit=_longest_message(size),
+                weak=self._weak,
+            )
+            process = zygote.order(order, [theirs.fileno(), *descriptors])
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+        session = LocalSession(ours, process, zygote, repl, size)
+        self._sessions.add(session)
+        try:
+            session.await_ready(_READY_SECONDS + size / _LOAD_RATE)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _hold(self, inputs: Mapping[str, Any]) -> None:
+        self._holder = self._running(self._holder)
+        values = {id(value): value for value in inputs.values()}
+        descriptor, layout = parcel.write(list(values.values()))
+        try:
+            keys = list(range(len(values)))
+            self._holder.order(Hold(keys, layout), [descriptor], _READY_SECONDS + layout.size / _LOAD_RATE)
+        finally:
+            os.close(descriptor)
+        self._held = {identity: (key, values[identity]) for key, identity in enumerate(values)}
+        self._held_size = layout.size
+
+    def _running(self, zygote: Zygote | None) -> Zygote:
+        if zygote is None or not zygote.is_open:
+            zygote = zygotes.new_run()
+        if self._closed:
+            zygote.close()
+            raise SandboxError("the sandbox is closed")
+        return zygote
+
+
+def _longest_message(size: int) -> int:
+    """Bytes that one message of a worker whose inputs take `size` bytes may have."""
+    return min(64 * _MiB + 2 * size, wire.MAX_LENGTH)
+
+
+class LocalSession:
+    """See `Session`.  Whatever the worker does, this raises WorkerLost or nothing."""
+
+    def __init__(self, connection: socket.socket, process: Process, zygote: Zygote, repl: Repl, size: int):
+        self._connection, self._process, self._zygote = zygotes.own(connection), process, zygote
+        connection.setblocking(False)
+        self._repl = repl
+        self._longest = _longest_message(size)
+        self._most_bytes = 4 * self._longest
+        self._most_calls = 100_000 + size // 100
+        self._incoming = bytearray()
+        self._outgoing = memoryview(b"")
+        self._pending = False
+        self._began = False  # whether a frame has begun to come in
+        self._bytes = self._calls = 0
+        self._sent_at = self._left = self._forgivable = 0.0
+        self._closed = False
+        self.deadline: float | None = None
+
+    @property
+    def wants(self) -> int:
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outgoing else 0)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def send(self, request: Execute | Resume) -> None:
+        """A value that cannot cross is told to the code, as the error of its call."""
+        assert not self._pending, "a request is sent once the one before it has been answered"
+        if isinstance(request, Execute):
+            self._left, self._forgivable = request.seconds + GRACE, _LATE * request.seconds
+            self._bytes = self._calls = 0
+        try:
+            message = wire.encode_request(request)
+        except TypeError as error:
+            if isinstance(request, Execute):
+                raise
+            message = wire.encode_request(Resume(error=f"TypeError: {error}"))
+        self._outgoing = memoryview(message)
+        self._pending, self._began = True, False
+        self._sent_at = time.monotonic()
+        self.deadline = self._sent_at + self._left
+        try:
+            self._write()
+        except OSError:
+            pass  # `feed` will find it out
+
+    def feed(self) -> HostCall | Done | None:
+        try:
+            message = self._exchange()
+            if message is None:
+                return None
+            frame, ran = wire.decode_from_worker(message)
+            match frame:
+                case HostCall() | Done() if self._pending:
+                    self._account(ran)
+                    return self._check(frame)
+            raise ValueError("it wrote out of turn")
+        except WorkerLost:
+            self._zygote.kill(self._process)
+            raise
+        except Exception as error:  # whatever a malformed message can raise
+            self._zygote.kill(self._process)
+            raise WorkerLost(
+                f"the worker broke the protocol: {type(error).__name__}: {error}"[:500]
+            ) from None
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.deadline = None
+            self._zygote.kill(self._process)
+            self._connection.close()
+            self._process.forget(wait_seconds=5.0)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def await_ready(self, seconds: float) -> dict[str, str]:
+        """Waits until the worker is locked in, and gives its walls.  Raises SandboxUnavailable,
+        SandboxError."""
+        until = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, selectors.EVENT_READ)
+            while (message := self._exchange()) is None:
+                if not selector.select(max(0.0, until - time.monotonic())) and time.monotonic() >= until:
+                    raise SandboxError(f"the sandbox's worker was not ready within {seconds:.0f} s")
+        match wire.decode_from_worker(message)[0]:
+            case wire.Ready(walls):
+                return walls
+            case wire.Refused("wall", reason):
+                raise SandboxUnavailable(
+                    f"a wall of the sandbox cannot stand on this machine: {reason}. To run code without it, "
+                    'choose the weak sandbox: sandbox="weak" in Python, `-o sandbox weak` in llm'
+                )
+            case wire.Refused(_, reason):
+                raise SandboxError(f"the sandbox's worker did not start: {reason}")
+        raise SandboxError("the sandbox's worker did not start")
+
+    # ---- bytes
+
+    def _exchange(self) -> bytearray | None:
+        """Writes and reads what can be.  A whole message, or None."""
+        try:
+            self._write()
+        except OSError:
+            pass  # the worker closed its end: what it wrote before is still to be read
+        while True:
+            message = self._message()
+            if message is not None:
+                return message
+            try:
+                data = self._connection.recv(_READ)
+            except BlockingIOError:
+                return None
+            except OSError:
+                data = b""
+            if not data:
+                raise WorkerLost("the worker's process ended: out of memory, or its interpreter crashed")
+            if not self._began:
+                self._began = True
+                if self.deadline is not None:  # a frame on its way is given the time to arrive
+                    self.deadline = max(self.deadline, time.monotonic() + GRACE)
+            self._incoming += data
+
+    def _message(self) -> bytearray | None:
+        """Takes a whole message out of what came in."""
+        incoming = self._incoming
+        if len(incoming) < wire.HEADER.size:
+            return None
+        (length,) = wire.HEADER.unpack_from(incoming)
+        if length > self._longest:
+            raise WorkerLost(f"the worker announced {length:,} bytes at once (at most {self._longest:,})")
+        end = wire.HEADER.size + length
+        if len(incoming) < end:
+            return None
+        if len(incoming) > end:
+            raise WorkerLost("the worker broke the protocol: it wrote out of turn")
+        self._bytes += end
+        if self._bytes > self._most_bytes:
+            raise WorkerLost(f"the step sent more than {self._most_bytes:,} bytes to the host")
+        self._incoming = bytearray()
+        del incoming[: wire.HEADER.size]
+        return incoming
+
+    def _write(self) -> None:
+        while self._outgoing:
+            try:
+                sent = self._connection.send(self._outgoing)
+            except BlockingIOError:
+                return
+            self._outgoing = self._outgoing[sent:]
+
+    # ---- frames
+
+    def _account(self, ran: float) -> None:
+        """Charges the step the time since the request, but for what the host let the frame lie."""
+        elapsed = time.monotonic() - self._sent_at
+        forgiven = min(max(0.0, elapsed - ran), self._forgivable)
+        self._forgivable -= forgiven
+        self._left -= elapsed - forgiven
+        self._pending, self.deadline = False, None
+
+    def _check(self, frame: HostCall | Done) -> HostCall | Done:
+        repl = self._repl
+        if isinstance(frame, HostCall):
+            self._calls += 1
+            if self._calls > self._most_calls:
+                raise WorkerLost(f"the step made more than {self._most_calls:,} calls")
+            if frame.name not in repl.tools:
+                raise WorkerLost(f"the worker called {frame.name[:100]!r}, which is none of its tools")
+            return frame
+        if (
+            frame.submitted is not None
+            and frame.submitted.kind == "submit"
+            and not set(frame.submitted.values) <= set(repl.fields)
+        ):
+            raise WorkerLost("the worker submitted fields that it was not asked for")
+        return frame

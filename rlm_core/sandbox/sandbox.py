@@ -1,0 +1,190 @@
+"""`Sandbox`: the REPL as a part of its own, without any LM.
+
+with Sandbox(context=text, tools={"lookup": lookup}) as repl:
+    outcome = repl.execute("print(lookup(context[:10]))")
+    print(outcome.output, outcome.error)
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from rlm_core.sandbox.host import LocalSandbox
+from rlm_core.sandbox.protocol import (
+    Backend,
+    Done,
+    Execute,
+    HostCall,
+    Repl,
+    Resume,
+    Session,
+    Submission,
+    WorkerLost,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a cell.  `output`, `error`, `submitted`, `variables`, `seconds` as in `Done`.
+
+    note   what happened to the variables where the worker had to be replaced before this cell ran, else ""
+    """
+
+    output: str
+    error: str | None = None
+    submitted: Submission | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell that ran to its end, and what a fresh worker needs to run it again."""
+
+    code: str
+    calls: list[tuple[HostCall, Resume]]
+    done: Done
+
+
+class Sandbox:
+    """A Python REPL in a locked worker process.
+
+    context   the variable `context` in the REPL: any value that can cross (see `rlm_core.sandbox.values`)
+    tools     functions by name, for the code to call; they run here, with full rights, on the thread that
+              called `execute`; what they raise, the code gets as a RuntimeError
+    seconds   what one cell may run, not counting its tools
+    sandbox   "auto": raises SandboxUnavailable where the operating system cannot lock the worker in;
+              "weak": goes on without; or a `Backend` of your own, which is not closed here
+    fields    the names of what `SUBMIT` takes
+
+    Not thread-safe: one REPL runs one cell at a time.
+    """
+
+    def __init__(
+        self,
+        context: Any = "",
+        tools: Mapping[str, Callable[..., Any]] | None = None,
+        seconds: float = 60.0,
+        sandbox: str | Backend = "auto",
+        fields: Sequence[str] = ("answer",),
+        output_chars: int = 20_000,
+        memory: int | None = None,
+    ):
+        if isinstance(sandbox, str) and sandbox not in ("auto", "weak"):
+            raise ValueError(f"sandbox={sandbox!r}: must be 'auto', 'weak' or a Backend")
+        self._tools = dict(tools or {})
+        self._seconds = seconds
+        self._inputs = {"context": context}
+        self._repl = Repl(
+            tools=tuple(self._tools), fields=tuple(fields), output_chars=output_chars, memory=memory
+        )
+        self._own: LocalSandbox | None = None
+        if isinstance(sandbox, str):
+            self._own = LocalSandbox(weak=sandbox == "weak")
+            self._own.start(self._inputs)
+        self._backend: Backend = self._own if self._own is not None else sandbox  # type: ignore[assignment]
+        self._session: Session | None = None
+        self._cells: list[_Cell] = []
+
+    def execute(self, code: str, seconds: float | None = None) -> Outcome:
+        """Runs one cell, and waits for it.  Variables stay for the next.
+
+        Raises SandboxUnavailable and SandboxError where no worker can be had.  A worker that had to be
+        killed is an outcome with an error, and the next cell gets a fresh one in which the cells before
+        are run again, with what their tools gave recorded."""
+        note = ""
+        if self._session is None:
+            self._session, note = self._rebuild()
+        calls: list[tuple[HostCall, Resume]] = []
+
+        def serve(call: HostCall) -> Resume:
+            try:
+                answer = Resume(self._tools[call.name](*call.args, **call.kwargs))
+            except Exception as error:
+                answer = Resume(error=f"{type(error).__name__}: {error}")
+            calls.append((call, answer))
+            return answer
+
+        try:
+            done = _run(self._session, Execute(code, self._seconds if seconds is None else seconds), serve)
+        except WorkerLost as lost:
+            self._drop()
+            return Outcome(
+                "", f"{lost}. What this cell made is lost; what the cells before made is rebuilt", note=note
+            )
+        except BaseException:
+            self._drop()
+            raise
+        self._cells.append(_Cell(code, calls, done))
+        return Outcome(done.output, done.error, done.submitted, done.variables, done.seconds, note)
+
+    def close(self) -> None:
+        self._drop()
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _rebuild(self) -> tuple[Session, str]:
+        session = self._backend.open(self._inputs, self._repl)
+        variables: dict[str, str] = {}
+        try:
+            for cell in self._cells:
+                variables = _run(session, Execute(cell.code, self._seconds), _Recorded(cell.calls)).variables
+        except WorkerLost:
+            session.close()
+            session, variables = self._backend.open(self._inputs, self._repl), {}
+        if not self._cells:
+            return session, ""
+        wanted = self._cells[-1].done.variables
+        missing = [name for name, description in wanted.items() if variables.get(name) != description]
+        return session, f"the worker was replaced; not rebuilt: {', '.join(missing) or 'nothing'}"
+
+
+class _Recorded:
+    """Answers calls as they were answered when the cell first ran."""
+
+    def __init__(self, calls: list[tuple[HostCall, Resume]]):
+        self._calls = iter(calls)
+
+    def __call__(self, call: HostCall) -> Resume:
+        before, answer = next(self._calls, (None, Resume()))
+        if call != before:
+            return Resume(error="LookupError: the cell did not make this call when it first ran")
+        return answer
+
+
+def _run(session: Session, request: Execute, serve: Callable[[HostCall], Resume]) -> Done:
+    """Raises WorkerLost."""
+    session.send(request)
+    with selectors.DefaultSelector() as selector:
+        selector.register(session.fileno(), session.wants)
+        while True:
+            frame = session.feed()
+            if isinstance(frame, Done):
+                return frame
+            if isinstance(frame, HostCall):
+                session.send(serve(frame))
+            selector.modify(session.fileno(), session.wants)
+            left = max(0.0, (session.deadline or 0.0) - time.monotonic())
+            if not selector.select(left) and left == 0:
+                raise WorkerLost(
+                    f"the worker was killed: the cell ran past {request.seconds:g} s and did not stop"
+                )

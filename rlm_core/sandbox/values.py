@@ -1,0 +1,404 @@
+"""How Python values cross between host and worker: msgpack, and an extension type for each kind that
+msgpack lacks.
+
+What crosses arrives exactly as it was: None, bool, int of any size, float (nan and the infinities too),
+complex, str (lone surrogates too), bytes, list, tuple, dict (any hashable of these as keys, in order),
+set, frozenset, datetime, date, time, timedelta, Decimal, and `LMError`.  Of a subclass (a Counter, a
+namedtuple, an IntEnum) the builtin it is made of crosses; of a time zone its offset and name at that
+moment.  Anything else is a TypeError that names the type.  No code crosses, ever.
+
+Values that msgpack carries as they are make up nearly all traffic, so a container of such is handed to
+msgspec as it is, after one look at the types of its items at C speed.  Two kinds of leaf are found out too
+late for that look: a str with a lone surrogate and an int past 64 bits.  msgspec raises on them, and the
+value is packed again, leaf by leaf.
+
+A frame from a worker is hostile.  msgspec alone would let it ask for a list of 2**32 items with five
+bytes, nest until the decoder's recursion ends, grow 64 times in memory (empty dicts), or fill a set with
+ints of equal hash.  So `inspect` walks the bytes first, without recursion and without making anything, and
+sets of equal hashes are refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from sys import getsizeof
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec.msgpack import Ext
+
+from rlm_core.sandbox.protocol import LMError
+
+MAX_DEPTH = 100
+"""How deep values may nest."""
+MAX_NODES = 1_000_000
+"""How many values one frame of a worker may hold; this bounds what it costs the host to make them."""
+_MAX_EQUAL_HASHES = 64
+
+_LEAVES = frozenset({type(None), bool, int, float, str, bytes})
+_PLAIN_LEAVES = _LEAVES - {int, str}
+
+T = TypeVar("T")
+Buffer = bytes | bytearray | memoryview
+
+
+class _Code:
+    """The extension types.  Those in `_NESTING` hold exactly one msgpack value."""
+
+    TEXT = 1
+    INT = 2
+    COMPLEX = 3
+    DECIMAL = 4
+    LM_ERROR = 5
+    BLOB = 6
+    TUPLE = 10
+    SET = 11
+    FROZENSET = 12
+    PAIRS = 13
+    DATETIME = 14
+    DATE = 15
+    TIME = 16
+    TIMEDELTA = 17
+
+
+_NESTING = frozenset(range(10, 18))
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Packer:
+    """Turns a value into one that msgspec encodes without loss.  `blobs`, where given, takes strs and
+    bytes of at least `blob_size` out of line (see `parcel`)."""
+
+    def __init__(
+        self,
+        strict: bool,
+        blobs: list[str | bytes] | None = None,
+        blob_size: int = 0,
+        max_nodes: int = 1 << 62,
+    ):
+        self._leaves = _PLAIN_LEAVES if strict else _LEAVES
+        self._alone = self._leaves if blobs is None else self._leaves - {str, bytes}
+        self._blobs, self._blob_size, self._blob_of = blobs, blob_size, dict[int, int]()
+        self._left = max_nodes
+
+    def pack(self, value: Any, depth: int = 0) -> Any:
+        kind = type(value)
+        if kind in self._alone:
+            return value
+        if kind is list:
+            return self._list(value, depth)
+        if kind is dict:
+            return self._dict(value, depth)
+        if kind is str:
+            return self._text(value)
+        if kind is bytes:
+            return self._out_of_line(value)
+        if kind is int:
+            return _integer(value)
+        return self._other(value, depth)
+
+    def _list(self, items: Sequence[Any], depth: int) -> Sequence[Any]:
+        self._enter(len(items), depth)
+        if self._plain(items):
+            return items
+        return [self.pack(item, depth + 1) for item in items]
+
+    def _dict(self, entries: dict[Any, Any], depth: int) -> Any:
+        self._enter(2 * len(entries), depth)
+        if self._plain(entries):
+            if self._plain(entries.values()):
+                return entries
+            return {key: self.pack(item, depth + 1) for key, item in entries.items()}
+        keys = [self.pack(key, depth + 1) for key in entries]
+        items = [self.pack(item, depth + 1) for item in entries.values()]
+        if not any(type(key) is Ext for key in keys):
+            return dict(zip(keys, items, strict=True))
+        flat: list[Any] = [None] * (2 * len(keys))
+        flat[::2], flat[1::2] = keys, items
+        return _nested(_Code.PAIRS, flat)
+
+    def _plain(self, items: Collection[Any]) -> bool:
+        """Whether msgspec may have these as they are."""
+        return self._leaves.issuperset(map(type, items)) and (
+            self._blobs is None or max(map(getsizeof, items), default=0) < self._blob_size
+        )
+
+    def _enter(self, nodes: int, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise TypeError(
+                f"a value nested more than {MAX_DEPTH} levels deep (or one that holds itself) cannot cross"
+            )
+        self._left -= nodes
+        if self._left < 0:
+            raise TypeError(f"a value of more than {MAX_NODES:,} parts cannot cross: pass it in pieces")
+
+    def _text(self, text: str) -> Any:
+        if self._blobs is not None:
+            moved = self._out_of_line(text)
+            if moved is not text:
+                return moved
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return Ext(_Code.TEXT, _utf8(text))
+        return text
+
+    def _out_of_line(self, value: str | bytes) -> Any:
+        if self._blobs is None or len(value) < self._blob_size:
+            return value
+        index = self._blob_of.setdefault(id(value), len(self._blobs))
+        if index == len(self._blobs):
+            self._blobs.append(value)
+        return _nested(_Code.BLOB, index)
+
+    def _other(self, value: Any, depth: int) -> Any:
+        # The base type's own methods: a subclass may have overridden its iteration.
+        match value:
+            case tuple():
+                return self._nested_list(_Code.TUPLE, list(tuple.__iter__(value)), depth)
+            case LMError():
+                return Ext(_Code.LM_ERROR, _utf8(str.__str__(value)))
+            case str():
+                return self.pack(str.__str__(value), depth)
+            case int():
+                return self.pack(int.__int__(value), depth)
+            case float():
+                return float.__float__(value)
+            case list():
+                return self._list(list.copy(value), depth)
+            case dict():
+                return self._dict(dict(dict.items(value)), depth)
+            case set():
+                return self._nested_list(_Code.SET, list(set.__iter__(value)), depth)
+            case frozenset():
+                return self._nested_list(_Code.FROZENSET, list(frozenset.__iter__(value)), depth)
+            case complex():
+                return Ext(_Code.COMPLEX, _encode([value.real, value.imag]))
+            case Decimal():
+                return Ext(_Code.DECIMAL, Decimal.__str__(value).encode())
+            case datetime():
+                naive = value.replace(tzinfo=None, fold=0)
+                return _nested(_Code.DATETIME, [naive.isoformat(), value.fold, *_zone(value)])
+            case date():
+                return _nested(_Code.DATE, value.isoformat())
+            case time():
+                return _nested(
+                    _Code.TIME, [value.replace(tzinfo=None).isoformat(), value.fold, *_zone(value)]
+                )
+            case timedelta():
+                return _nested(_Code.TIMEDELTA, [value.days, value.seconds, value.microseconds])
+        raise TypeError(f"a value of type {type(value).__name__} cannot cross between the code and the host")
+
+    def _nested_list(self, code: int, items: list[Any], depth: int) -> Ext:
+        return _nested(code, self._list(items, depth))
+
+
+def encode(build: Callable[[Packer], Any], max_nodes: int = 1 << 62) -> bytes:
+    """The bytes of what `build` makes with a packer.  Raises TypeError for what cannot cross."""
+    try:
+        return _encode(build(Packer(strict=False, max_nodes=max_nodes)))
+    except (UnicodeEncodeError, OverflowError):
+        return _encode(build(Packer(strict=True, max_nodes=max_nodes)))
+
+
+def encode_beside(value: Any, size: int) -> tuple[bytes, list[str | bytes]]:
+    """The bytes of a value, without its strs and bytes of at least `size`, which come beside it in the
+    order of their index."""
+    for strict in (False, True):
+        blobs: list[str | bytes] = []
+        try:
+            return _encode(Packer(strict, blobs, size).pack(value)), blobs
+        except (UnicodeEncodeError, OverflowError):
+            if strict:
+                raise
+    raise AssertionError("one of the two returns or raises")
+
+
+def _nested(code: int, value: Any) -> Ext:
+    return Ext(code, _encode(value))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _integer(value: int) -> int | Ext:
+    if -(1 << 63) <= value < 1 << 64:
+        return value
+    return Ext(_Code.INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+
+
+def _zone(moment: datetime | time) -> tuple[list[int] | None, str | None]:
+    """The offset from UTC as (days, seconds, microseconds), and the zone's name where the offset alone
+    does not give it."""
+    if moment.tzinfo is None:
+        return None, None
+    offset = moment.utcoffset()
+    if offset is None:
+        raise TypeError(
+            f"a time in the zone {moment.tzinfo} has no offset without its date, so it cannot cross"
+        )
+    name = moment.tzname()
+    return [offset.days, offset.seconds, offset.microseconds], None if name == timezone(offset).tzname(
+        None
+    ) else name
+
+
+class Decoder(Generic[T]):
+    """Decodes a msgspec type whose `Any` fields hold packed values.  With `hostile`, for bytes that a
+    worker wrote, the bytes are inspected first.  `blob(i)` gives the i-th out-of-line value.  Raises
+    ValueError, TypeError, msgspec errors."""
+
+    def __init__(
+        self, type: type[T] | Any = Any, hostile: bool = False, blob: Callable[[int], Any] | None = None
+    ):
+        self._top = msgspec.msgpack.Decoder(type, ext_hook=self._extension)
+        self._list = msgspec.msgpack.Decoder(list[Any], ext_hook=self._extension)
+        self._hostile, self._blob = hostile, blob
+
+    def decode(self, data: Buffer) -> T:
+        if self._hostile:
+            inspect(data)
+        decoded: T = self._top.decode(data)
+        return decoded
+
+    def _extension(self, code: int, data: memoryview) -> Any:
+        match code:
+            case _Code.TEXT:
+                return str(data, "utf-8", "surrogatepass")
+            case _Code.INT:
+                return int.from_bytes(data, "little", signed=True)
+            case _Code.COMPLEX:
+                return complex(*msgspec.msgpack.decode(data, type=tuple[float, float]))
+            case _Code.DECIMAL:
+                return Decimal(str(data, "ascii"))
+            case _Code.LM_ERROR:
+                return LMError(str(data, "utf-8", "surrogatepass"))
+            case _Code.TUPLE:
+                return tuple(self._list.decode(data))
+            case _Code.SET:
+                return set(self._hashable(self._list.decode(data)))
+            case _Code.FROZENSET:
+                return frozenset(self._hashable(self._list.decode(data)))
+            case _Code.PAIRS:
+                flat = self._list.decode(data)
+                return dict(zip(self._hashable(flat[::2]), flat[1::2], strict=True))
+            case _Code.DATETIME:
+                text, fold, *zone = msgspec.msgpack.decode(data, type=_Moment)
+                return datetime.fromisoformat(text).replace(tzinfo=_timezone(*zone), fold=fold)
+            case _Code.DATE:
+                return date.fromisoformat(msgspec.msgpack.decode(data, type=str))
+            case _Code.TIME:
+                text, fold, *zone = msgspec.msgpack.decode(data, type=_Moment)
+                return time.fromisoformat(text).replace(tzinfo=_timezone(*zone), fold=fold)
+            case _Code.TIMEDELTA:
+                return timedelta(*msgspec.msgpack.decode(data, type=tuple[int, int, int]))
+            case _Code.BLOB if self._blob is not None:
+                return self._blob(msgspec.msgpack.decode(data, type=int))
+        raise ValueError(f"unknown extension type {code}")
+
+    def _hashable(self, keys: list[Any]) -> list[Any]:
+        if self._hostile and len(keys) > _MAX_EQUAL_HASHES:
+            [(_, count)] = Counter(map(hash, keys)).most_common(1)
+            if count > _MAX_EQUAL_HASHES:
+                raise ValueError("too many keys of equal hash")
+        return keys
+
+
+_Moment = tuple[str, int, tuple[int, int, int] | None, str | None]
+
+
+def _timezone(offset: tuple[int, int, int] | None, name: str | None) -> tzinfo | None:
+    if offset is None:
+        return None
+    return timezone(timedelta(*offset)) if name is None else timezone(timedelta(*offset), name)
+
+
+# Lead byte of a msgpack value -> (kind, bytes of its length field, fixed size), for `inspect`.
+_SCALAR, _BYTES, _ARRAY, _MAP, _EXT = range(5)
+
+
+def _lead_bytes() -> Iterable[tuple[int, int, int]]:
+    sized = {
+        0xC4: (_BYTES, 1, 0), 0xC5: (_BYTES, 2, 0), 0xC6: (_BYTES, 4, 0),
+        0xC7: (_EXT, 1, 0), 0xC8: (_EXT, 2, 0), 0xC9: (_EXT, 4, 0),
+        0xCA: (_SCALAR, 0, 4), 0xCB: (_SCALAR, 0, 8),
+        0xCC: (_SCALAR, 0, 1), 0xCD: (_SCALAR, 0, 2), 0xCE: (_SCALAR, 0, 4), 0xCF: (_SCALAR, 0, 8),
+        0xD0: (_SCALAR, 0, 1), 0xD1: (_SCALAR, 0, 2), 0xD2: (_SCALAR, 0, 4), 0xD3: (_SCALAR, 0, 8),
+        0xD4: (_EXT, 0, 1), 0xD5: (_EXT, 0, 2), 0xD6: (_EXT, 0, 4), 0xD7: (_EXT, 0, 8), 0xD8: (_EXT, 0, 16),
+        0xD9: (_BYTES, 1, 0), 0xDA: (_BYTES, 2, 0), 0xDB: (_BYTES, 4, 0),
+        0xDC: (_ARRAY, 2, 0), 0xDD: (_ARRAY, 4, 0), 0xDE: (_MAP, 2, 0), 0xDF: (_MAP, 4, 0),
+    }  # fmt: skip
+    for lead in range(256):
+        if 0x80 <= lead < 0x90:
+            yield _MAP, 0, lead & 0x0F
+        elif 0x90 <= lead < 0xA0:
+            yield _ARRAY, 0, lead & 0x0F
+        elif 0xA0 <= lead < 0xC0:
+            yield _BYTES, 0, lead & 0x1F
+        else:
+            yield sized.get(lead, (_SCALAR, 0, 0))
+
+
+_LEAD = tuple(_lead_bytes())
+
+
+def inspect(data: Buffer, max_nodes: int = MAX_NODES, max_depth: int = 2 * MAX_DEPTH + 16) -> int:
+    """The number of values in a msgpack message, without decoding it.  Raises ValueError if it holds more
+    than `max_nodes`, nests deeper than `max_depth` (a tuple takes two levels, the frame itself some),
+    claims more than its bytes, or has a container for a key."""
+    view = memoryview(data)
+    position, end, nodes = 0, len(view), 0
+    left, is_map = 1, False  # what is left of the container that the walk is in
+    outer: list[tuple[int, bool, int]] = []  # (left, is_map, end) of those around it
+    while True:
+        while left == 0:
+            if not outer:
+                if position != len(view):
+                    raise ValueError("bytes after the end of the message")
+                return nodes
+            inner_end = end
+            left, is_map, end = outer.pop()
+            if inner_end != end and position != inner_end:
+                raise ValueError("bytes after the end of an extension")
+        is_key = is_map and not left & 1
+        left -= 1
+        nodes += 1
+        if nodes > max_nodes:
+            raise ValueError(f"more than {max_nodes:,} values in one frame")
+        if position >= end:
+            raise ValueError("the message is cut short")
+        kind, field, size = _LEAD[view[position]]
+        position += 1
+        if field:
+            size = int.from_bytes(view[position : position + field], "big")
+            position += field
+        if kind <= _BYTES:
+            position += size
+            if position > end:
+                raise ValueError("the message is cut short")
+            continue
+        if is_key:
+            raise ValueError("a container as a key")
+        if kind == _EXT:
+            code = view[position] if position < end else 0
+            position += 1
+            if position + size > end:
+                raise ValueError("the message is cut short")
+            if code not in _NESTING:
+                position += size
+                continue
+            entries, entered_map, inner_end = 1, False, position + size
+        else:
+            entered_map = kind == _MAP
+            entries, inner_end = (2 * size if entered_map else size), end
+            if entries > end - position:
+                raise ValueError("a container claims more than the message holds")
+        if len(outer) >= max_depth:
+            raise ValueError(f"nested more than {max_depth} levels deep")
+        outer.append((left, is_map, end))
+        left, is_map, end = entries, entered_map, inner_end

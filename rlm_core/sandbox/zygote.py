@@ -1,0 +1,157 @@
+"""The child side: processes that only fork.  Nothing here ever runs model-written code.
+
+The host has threads and keys, so it is never forked.  It starts, once, a *first zygote*: a bare
+interpreter, exec'd with an empty environment and nothing inherited, that imports all that cells may use
+and then waits.  Each run gets a fork of it, the *run's zygote*, which takes the run's inputs, once.  Each
+REPL gets a fork of that, a *worker*, which shares the inputs' pages with it, locks itself in (`oswall`)
+and then serves cells (`worker`).
+
+    host ── first zygote ── run's zygote ── worker, worker, ...
+                         └─ run's zygote ── worker, ...
+
+So a second run starts in milliseconds, and no run's text is ever in the memory of another run's worker.
+
+Nothing may be left behind.  A zygote ends at the end of file of its control connection, so also when the
+host is killed. A worker is killed by the kernel when its zygote ends.  (Not so a zygote: the kernel means
+the *thread* that started it.)
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rlm_core.sandbox import control, oswall, parcel, wire, worker
+from rlm_core.sandbox.control import Carried, Failed, Hold, Kill, Made, NewRun, NewWorker
+
+
+def main(descriptor: int) -> NoReturn:
+    """The first zygote; `descriptor` is its control connection."""
+    os.environ.clear()
+    worker.preload()
+    oswall.preload()
+    oswall.settle()
+    zygote = Zygote(socket.socket(fileno=descriptor), holds_run=False)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # until here, standard error told the host what went wrong
+    control.send(zygote.connection, Carried())
+    zygote.serve()
+
+
+class Zygote:
+    def __init__(self, connection: socket.socket, holds_run: bool):
+        self.connection, self._holds_run = connection, holds_run
+        self._children: set[int] = set()
+        self._held: dict[int, Any] = {}
+        self._parent = os.getpid()
+
+    def serve(self) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the host's to handle
+        signal.signal(signal.SIGCHLD, lambda *_: self._reap())
+        gc.disable()  # a collection would write into pages that are shared with the workers
+        gc.freeze()
+        while True:
+            try:
+                order, descriptors = control.receive_order(self.connection)
+            except (EOFError, OSError):
+                self._end()
+            try:
+                answer, given = self._carry_out(order, descriptors)
+            except Exception as error:
+                answer, given = Failed(f"{type(error).__name__}: {error}"), []
+            for descriptor in descriptors:
+                os.close(descriptor)
+            try:
+                control.send(self.connection, answer, given)
+            except OSError:
+                self._end()
+            for descriptor in given:
+                os.close(descriptor)
+
+    def _carry_out(self, order: control.Order, descriptors: list[int]) -> tuple[control.Answer, list[int]]:
+        match order:
+            case NewRun():
+                return self._fork(lambda: self._become_run(descriptors[0]))
+            case Hold(keys, layout):
+                self._held.update(zip(keys, parcel.read(descriptors[0], layout), strict=True))
+                gc.freeze()
+                return Carried(), []
+            case NewWorker():
+                return self._fork(lambda: self._become_worker(order, descriptors))
+            case Kill(pid):
+                self._kill(pid)
+                return Carried(), []
+
+    def _fork(self, become: Callable[[], None]) -> tuple[control.Answer, list[int]]:
+        # A child that ends at once must be in the set before it is reaped.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        try:
+            pid = os.fork()
+            if pid:
+                self._children.add(pid)
+                return Made(pid), _process_descriptor(pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        try:
+            become()
+        finally:
+            os._exit(1)
+
+    def _become_run(self, descriptor: int) -> NoReturn:
+        os.setsid()
+        _close_all_but(descriptor)
+        Zygote(socket.socket(fileno=descriptor), holds_run=True).serve()
+
+    def _become_worker(self, order: NewWorker, descriptors: list[int]) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        oswall.die_with_parent(self._parent)
+        channel = wire.Channel(descriptors[0], order.limit)
+        try:
+            inputs = {name: self._held[key] for name, key in order.held.items()}
+            if order.layout is not None:
+                inputs.update(zip(order.own, parcel.read(descriptors[1], order.layout), strict=True))
+            _close_all_but(descriptors[0])
+            walls = oswall.lock(order.memory, weak=order.weak)
+        except oswall.Missing as missing:
+            return channel.send(wire.Refused("wall", str(missing)))
+        except Exception as error:
+            return channel.send(wire.Refused("start", f"{type(error).__name__}: {error}"))
+        gc.enable()
+        channel.send(wire.Ready(walls))
+        worker.serve(channel, inputs, order.repl)
+
+    def _kill(self, pid: int) -> None:
+        """Only a child that is not reaped, so that its number is still its own."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        try:
+            if pid in self._children:
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+
+    def _reap(self) -> None:
+        for pid in tuple(self._children):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._children.discard(pid)
+
+    def _end(self) -> NoReturn:
+        if self._holds_run:  # Linux would do it, other systems not
+            for pid in tuple(self._children):
+                self._kill(pid)
+        os._exit(0)
+
+
+def _process_descriptor(pid: int) -> list[int]:
+    try:
+        return [os.pidfd_open(pid)]
+    except (AttributeError, OSError):  # not Linux; or an old kernel, or a container that forbids it
+        return []
+
+
+def _close_all_but(descriptor: int) -> None:
+    """But for it and the standard three, which are /dev/null."""
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
