@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MOST = 50
+LONGEST = 100  # characters of a name
 
 # Base class -> its own length and unit.  The base's `__len__`, as a subclass of the cell's may have any.
 _SIZED: tuple[tuple[type, Callable[[Any], int], str], ...] = (
@@ -26,13 +27,13 @@ _SIZED: tuple[tuple[type, Callable[[Any], int], str], ...] = (
 def describe(value: object) -> str:
     """`list, 3 items`, `str, 1,204 characters`, `int`, `function`, `Person`."""
     kind = type(value)
-    if isinstance(kind, type) and issubclass(kind, type):
+    if issubclass(kind, type):
         return "class"
     for base, length, unit in _SIZED:
         if issubclass(kind, base):
             size = length(value)
-            return f"{kind.__name__}, {size:,} {unit}{'' if size == 1 else 's'}"
-    return "None" if value is None else kind.__name__
+            return f"{kind.__name__[:LONGEST]}, {size:,} {unit}{'' if size == 1 else 's'}"
+    return "None" if value is None else kind.__name__[:LONGEST]
 
 
 def variables(names: Mapping[str, object], given: Mapping[str, object]) -> dict[str, str]:
@@ -44,6 +45,7 @@ def variables(names: Mapping[str, object], given: Mapping[str, object]) -> dict[
         name: describe(value)
         for name, value in list(names.items())
         if not (name.startswith("_") or value is given.get(name, names) or _imported(value, module))
+        and len(name) <= LONGEST
     }
     return dict(list(made.items())[-MOST:])
 

@@ -13,20 +13,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from itertools import islice
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from rlm_core.sandbox import search
 from rlm_core.sandbox.describe import variables
 from rlm_core.sandbox.plain import plain
-from rlm_core.sandbox.protocol import LMError, Repl, Submission
+from rlm_core.sandbox.protocol import Repl, Submission
 
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """Asks the host: name, args, kwargs -> what it answers.  Raises RuntimeError with the host's words."""
 
 SUBMITTING = frozenset(["SUBMIT", "FINAL", "FINAL_VAR", "NOT_FOUND"])
 _REGEX_LIKE = re.compile(r"\\[dwsbDWSB]|\.[*+]|\||\[[^\]]+\]|^\^|\$$")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _named(name: str) -> Callable[[F], F]:
+    """Under this name Python speaks of a function in its own errors."""
+
+    def name_it(function: F) -> F:
+        function.__qualname__ = name
+        return function
+
+    return name_it
 
 
 class Names:
@@ -60,9 +72,7 @@ class Names:
             "rlm_query": self.rlm_query,
             "rlm_query_batched": self.rlm_query_batched,
         }
-        tools: dict[str, Any] = {name: calls.get(name) or partial(self.tool, name) for name in repl.tools}
-        if tools.keys() & calls.keys():
-            tools["LMError"] = LMError  # so that code can tell a failed sub-call from an answer
+        tools: dict[str, Any] = {name: calls.get(name) or self._tool(name) for name in repl.tools}
         helpers = {name: own[name] for name in repl.helpers if name in own}
         self.injected: dict[str, Any] = {k: v for k, v in {**helpers, **tools}.items() if k not in inputs}
         """All names that are given, but for the inputs."""
@@ -79,6 +89,7 @@ class Names:
         given = {name: self._names.get(name) for name in self._inputs}
         return given.popitem()[1] if len(given) == 1 else given
 
+    @_named("grep")
     def grep(
         self,
         pattern: Any,
@@ -119,6 +130,7 @@ class Names:
             )
         return found
 
+    @_named("chunks")
     def chunks(self, size: int, overlap: int = 0, text: Any = None) -> list[search.Piece]:
         """Pieces of at most `size` characters that cover all of `text`, or of the whole context."""
         if isinstance(size, (str, list, dict)):
@@ -131,6 +143,7 @@ class Names:
         leaves = search.leaves(self.whole() if text is None else text)
         return [piece for name, leaf in leaves for piece in search.pieces(name, leaf, size, overlap)]
 
+    @_named("SHOW_VARS")
     def show_vars(self) -> dict[str, str]:
         """The names that the code has made, and what they are."""
         return self.variables()
@@ -141,14 +154,17 @@ class Names:
 
     # ---- the end
 
+    @_named("SUBMIT")
     def submit(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Ends the run: SUBMIT(value, ...) or SUBMIT(field=value, ...)."""
         self._submit(Submission("submit", self.fields(args, kwargs)))
 
+    @_named("NOT_FOUND")
     def not_found(self, reason: Any = "") -> NoReturn:
         """Ends the run, saying that the text does not hold the answer."""
         self._submit(Submission("not_found", {"reason": str(reason)}))
 
+    @_named("FINAL_VAR")
     def final_var(self, name: Any) -> NoReturn:
         """Submits the value of the variable of that name."""
         if isinstance(name, str) and (key := name.strip().strip("\"'")).isidentifier():
@@ -190,24 +206,33 @@ class Names:
 
     # ---- calls to the host
 
-    def tool(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        return self._call(
-            name, plain(args, f"{name}(): an argument"), plain(kwargs, f"{name}(): an argument")
-        )
+    def _tool(self, name: str) -> Callable[..., Any]:
+        """A function of the caller's.  No `partial`: code could read the public attributes of one."""
+        what = f"{name}(): an argument"
 
+        def tool(*args: Any, **kwargs: Any) -> Any:
+            return self._call(name, plain(args, what), plain(kwargs, what))
+
+        tool.__name__ = tool.__qualname__ = name
+        return tool
+
+    @_named("llm_query")
     def llm_query(self, prompt: Any, model: str | None = None) -> Any:
         """One sub-LM call."""
         return self._call("llm_query", (_text(prompt),), _model("llm_query", model))
 
+    @_named("llm_query_batched")
     def llm_query_batched(self, prompts: Iterable[Any], model: str | None = None) -> list[Any]:
         """Many sub-LM calls at once; the answers in the same order."""
         batch = [_text(prompt) for prompt in _batch("llm_query_batched", prompts, "[prompt1, prompt2]")]
         return self._answers("llm_query_batched", batch, _model("llm_query_batched", model))
 
+    @_named("rlm_query")
     def rlm_query(self, query: Any, context: Any = None) -> Any:
         """A child RLM with a REPL of its own, over `context` or over the whole context."""
         return self._call("rlm_query", self._child(query, context), {})
 
+    @_named("rlm_query_batched")
     def rlm_query_batched(self, calls: Iterable[Any], contexts: Iterable[Any] | None = None) -> list[Any]:
         """Many children at once: [(query, context), ...], or queries and contexts."""
         asked = _batch("rlm_query_batched", calls, "[(query1, text1), (query2, text2)]")

@@ -11,10 +11,11 @@ from typing import Any, NoReturn, Protocol
 from rlm_core import formats
 from rlm_core.sandbox import namespace, policy, tracebacks
 from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
-from rlm_core.sandbox.output import Output
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume, Submission
+from rlm_core.sandbox.output import Output, clip
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
 from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
 
+ERROR = 10_000  # characters of an error
 SPARE = 4 << 20  # bytes set aside, and given up when memory runs out, so that this can still be said
 HEADROOM = 60  # frames that a call to the host may need: it must not run into the recursion limit half-way
 
@@ -59,7 +60,8 @@ class Worker:
         self._output = Output(repl.output_chars)
         self._sources: dict[str, list[str]] = {}  # of every cell so far, by file name, for tracebacks
         self._spare: bytearray | None = None
-        self._globals: dict[str, Any] = namespace.make_globals(self._output.emit)
+        failed = {} if "LMError" in inputs else {"LMError": LMError}
+        self._globals: dict[str, Any] = namespace.make_globals(self._output.emit, failed)
         self._names = Names(repl, inputs, self._globals, self._call, self._output.emit, self._submit)
         yielding = self._names.yielding
         self._restored = {**self._globals, **self._names.injected}
@@ -197,7 +199,8 @@ class Worker:
             self._error = None  # of code that went on in a `finally`, after the end
 
     def _done(self, variables: dict[str, str]) -> Done:
-        return Done(self._output.text(), self._error, self._submitted, variables, self._stopper.seconds)
+        error = self._error and clip(self._error, ERROR)
+        return Done(self._output.text(), error, self._submitted, variables, self._stopper.seconds)
 
 
 _LOADS = frozenset(["LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"])

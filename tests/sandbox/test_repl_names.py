@@ -59,6 +59,25 @@ def test_grep_sees_the_context_as_the_code_left_it():
     assert last("context = 'changed'", "print(grep('change'))", context="before").output == "['changed']\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("grep()", "grep() missing 1 required positional argument: 'pattern'"),
+        ("grep('x', ignore_case=True)", "grep() got an unexpected keyword argument 'ignore_case'"),
+        ("llm_query()", "llm_query() missing 1 required positional argument: 'prompt'"),
+    ],
+)
+def test_wrong_calls_are_told_by_the_name_that_was_called(code, words):
+    assert f"TypeError: {words}" in error_of(code, tools=SUB_CALLS)
+
+
+def test_what_is_injected_leads_to_nothing_else():
+    names = ("grep", "chunks", "SUBMIT", "SHOW_VARS", "llm_query", "look_up", "grep('x')[0]", "chunks(1)[0]")
+    code = "\n".join(f"print([n for n in dir({name}) if n not in dir('')])" for name in names)
+    lines = last(code, context="x", tools=("llm_query", "look_up")).output.split("\n")
+    assert lines == ["[]"] * 6 + ["['end', 'name', 'number', 'start']", "['end', 'name', 'start']", ""]
+
+
 # ---- variables
 
 
