@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ def sniff(text: str) -> Format | None:
         return "xml" if last == ">" else None
     if _is_log(head):
         return "log"
-    return "csv" if _delimiter(text) else None
+    return "csv" if delimiter(text) else None
 
 
 def parse(text: str, format: str | None = None) -> Any:
@@ -58,7 +58,7 @@ def parse(text: str, format: str | None = None) -> Any:
                 _json_line(number, line) for number, line in enumerate(_lines(text), 1) if not line.isspace()
             ]
         case "csv":
-            return _parse_csv(text)
+            return list(csv_records(_lines(text), delimiter(text) or ",", len(text)))
         case _:
             raise ValueError(f"a text in the format {format!r} has no parsed form")
 
@@ -110,24 +110,24 @@ def _is_log(head: str) -> bool:
     return len(lines) >= 2 and sum(map(bool, map(_LOG_LINE.match, lines))) >= 0.6 * len(lines)
 
 
-def _delimiter(text: str) -> str | None:
+def delimiter(text: str) -> str | None:
     """The one that cuts the first rows into the same number of fields under a header, if one does."""
     head = text[:HEAD].removeprefix("\ufeff")
     lines = list(_lines(head))
     if len(text) > HEAD and len(lines) > 1:
         lines.pop()
-    for delimiter in DELIMITERS:
-        if delimiter not in lines[0]:
+    for sign in DELIMITERS:
+        if sign not in lines[0]:
             continue
         try:
-            rows = [row for row in islice(csv.reader(lines, delimiter=delimiter), ROWS) if row]
+            rows = [row for row in islice(csv.reader(lines, delimiter=sign), ROWS) if row]
         except csv.Error:
             continue
         # Two columns in two lines are as likely a sentence with a comma, twice.
         if len(rows) < (2 if rows and len(rows[0]) > 2 else 3):
             continue
         if all(len(row) == len(rows[0]) for row in rows) and _is_header(rows[0]):
-            return delimiter
+            return sign
     return None
 
 
@@ -145,12 +145,13 @@ def _is_column_name(text: str) -> bool:
     )
 
 
-def _parse_csv(text: str) -> list[dict[str, Any]]:
-    rows = csv.reader(_lines(text), delimiter=_delimiter(text) or ",")
-    limit = csv.field_size_limit(max(len(text), 1))
+def csv_records(lines: Iterable[str], delimiter: str, longest: int) -> Iterator[dict[str, Any]]:
+    """Each row as a dict by the header, one by one.  `longest`: characters that a field may have.  Raises ValueError."""
+    limit = csv.field_size_limit(max(longest, 1))
     try:
+        rows = csv.reader(lines, delimiter=delimiter)
         names = _distinct([name.strip() for name in next(rows, [])])
-        return [_record(names, row) for row in rows if row]
+        yield from (_record(names, row) for row in rows if row)
     except csv.Error as error:
         raise ValueError(f"line {rows.line_num} is not CSV: {error}") from None
     finally:
