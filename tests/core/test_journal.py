@@ -1,0 +1,197 @@
+"""The journal: what is kept of a run, and a run made again from it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+
+import pytest
+
+from rlm_core.events import Ended, Started, SubCalled
+from rlm_core.journal import About, Journal, JournalError
+from rlm_core.limits import Limits
+from rlm_core.sandbox.protocol import HostCall
+from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
+
+ABOUT = About("python", "root-model", "sub-model", "What is the magic number?")
+TEXT = "The magic number is 4711.\n" + "filler line\n" * 5_000
+REPLIES = [repl("context"), repl("SUBMIT(x)")]
+CELLS = {
+    "context": [llm_query_batched("a", TEXT[100:9_000] + "?"), HostCall("weather", ("Oslo",)), llm_query("c"), printed("hi")],
+    "SUBMIT(x)": submitted("4711"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "rlm" / "journal.db")
+
+
+def record(journal, replies=REPLIES, cells=CELLS, recorder=None, **more):
+    recorder = recorder or journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    play = stage(
+        list(replies),
+        cells,
+        context=TEXT,
+        record=recorder,
+        answer=lambda prompt: f"{len(prompt)} characters",
+        tools=("weather",),
+        tool=lambda name, city: ("sun", 7),
+        **more,
+    )
+    result = play.play()
+    recorder.finish(result)
+    recorder.close()
+    return play, result, recorder
+
+
+def test_a_run_is_a_row_with_what_it_came_to(journal):
+    _, result, recorder = record(journal)
+    row = journal.run(recorder.run)
+    assert (row["status"], json.loads(row["answer"]), row["model"]) == ("answered", "4711", "root-model")
+    assert (row["steps"], row["calls"], row["cost"]) == (2, 5, result.usage.cost)
+    assert row["ended"] >= row["started"]
+
+
+def test_its_events_come_back_as_they_were(journal):
+    play, _, recorder = record(journal)
+    assert [event for _, _, event in journal.events(recorder.run)] == play.events
+
+
+def test_prompts_that_quote_the_context_are_kept_as_references(journal):
+    play, _, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:
+        stored = db.execute("SELECT sum(length(data)) FROM events WHERE type = 'SubCalled'").fetchone()[0]
+    assert stored < 2_000
+    prompts = [event.prompt for _, _, event in journal.events(recorder.run) if isinstance(event, SubCalled)]
+    assert TEXT[100:9_000] + "?" in prompts
+
+
+def test_the_context_is_kept_once_however_many_runs(journal):
+    for _ in range(3):
+        record(journal)
+    with sqlite3.connect(journal.path) as db:
+        assert db.execute("SELECT count(*) FROM contexts").fetchone() == (1,)
+        assert db.execute("SELECT length(data) FROM contexts").fetchone()[0] < len(TEXT) / 10
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [{"context": "a\r\n\ud800"}, {"context": {1: ("a", None)}}, {"report": "one", "notes": ["two"]}],
+)
+def test_inputs_come_back_exactly(journal, inputs):
+    recorder = journal.begin(ABOUT, inputs, 10)
+    recorder.close()
+    assert journal.inputs(journal.run(recorder.run)) == inputs
+
+
+def test_a_run_goes_on_from_any_moment_and_asks_nothing_that_was_answered(journal, tmp_path):
+    _, expected, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:
+        keys = db.execute("SELECT path, number, slot FROM answers ORDER BY number, slot").fetchall()
+    assert len(keys) == 6  # two root replies, three sub-calls, one tool
+    for kept in range(len(keys) + 1):
+        path = tmp_path / f"{kept}.db"
+        with sqlite3.connect(journal.path) as source, sqlite3.connect(path) as copy:
+            source.backup(copy)
+            for key in keys[kept:]:
+                copy.execute("DELETE FROM answers WHERE path = ? AND number = ? AND slot = ?", key)
+        again = Journal(path)
+        asked_before = sum(number == 1 or (path, number) == keys[-1][:2] for path, number, _ in keys[:kept])
+        play, result, _ = record(again, REPLIES[asked_before:], CELLS, again.resume(recorder.run))
+        assert (result.answer, result.usage) == (expected.answer, expected.usage)
+        performed = [job for job in play.performed if type(job.request).__name__ != "InSandbox"]
+        assert len(performed) == len(keys) - kept
+
+
+def test_a_call_whose_prompt_changed_is_asked_again(journal):
+    _, _, recorder = record(journal)
+    calls = [llm_query_batched("a", "another prompt"), *CELLS["context"][1:]]
+    play, _, _ = record(journal, [], CELLS | {"context": calls}, journal.resume(recorder.run))
+    assert [job.request.prompts for job in play.performed if hasattr(job.request, "prompts")] == [
+        ("another prompt",)
+    ]
+
+
+def test_only_the_hash_is_kept_where_that_is_asked(tmp_path):
+    journal = Journal(tmp_path / "journal.db", keep_context=False)
+    _, _, recorder = record(journal)
+    assert len(journal.run(recorder.run)["context"]) == 64
+    assert TEXT[:200].encode() not in journal.path.read_bytes()
+    with pytest.raises(JournalError, match="was not kept"):
+        journal.resume(recorder.run)
+    assert list(journal.events(recorder.run))  # and it can still be looked at
+
+
+def test_runs_are_found_by_the_beginning_of_their_id(journal):
+    _, _, one = record(journal)
+    _, _, two = record(journal)
+    assert journal.run(one.run[:-1] if one.run[:-1] != two.run[:-1] else one.run)["id"] == one.run
+    assert journal.run("")["id"] in (one.run, two.run)
+    assert {row["id"] for row in journal.runs()} == {one.run, two.run}
+    with pytest.raises(JournalError, match="no run 'zz'"):
+        journal.run("zz")
+
+
+def test_a_run_that_is_removed_takes_its_context_along(journal):
+    _, _, one = record(journal)
+    _, _, two = record(journal)
+    journal.remove(one.run)
+    assert journal.inputs(journal.run(two.run))["context"] == TEXT
+    journal.remove(two.run)
+    with sqlite3.connect(journal.path) as db:
+        for table in ("runs", "contexts", "events", "answers"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_two_writers_at_once_lose_nothing(journal):
+    threads = [threading.Thread(target=record, args=(journal,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [row["status"] for row in journal.runs()] == ["answered"] * 8
+
+
+def test_a_file_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path):
+    (tmp_path / "journal.db").mkdir()
+    _, result, recorder = record(Journal(tmp_path / "journal.db"))
+    assert result.status == "answered"
+    assert "journal.db" in recorder.problem
+
+
+def test_a_disk_that_fills_up_in_mid_run_is_said_and_the_run_goes_on(journal):
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    recorder._db.execute(
+        f"PRAGMA max_page_count = {recorder._db.execute('PRAGMA page_count').fetchone()[0] + 1}"
+    )
+    _, result, _ = record(journal, cells=CELLS | {"context": printed("x" * 90_000)}, recorder=recorder)
+    assert result.status == "answered"
+    assert "full" in recorder.problem
+
+
+def test_a_file_of_a_newer_version_is_refused_untouched(journal):
+    record(journal)
+    with sqlite3.connect(journal.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="newer version"):
+        journal.runs()
+
+
+def test_nobody_else_may_read_it(journal):
+    record(journal)
+    assert journal.path.stat().st_mode & 0o077 == 0
+
+
+def test_children_are_told_apart_by_their_path(journal):
+    cells = {
+        "context[0]": [HostCall("rlm_query_batched", ([("Q1", "a"), ("Q2", "b")],)), printed("")],
+        "child": submitted("Bob"),
+        "SUBMIT(x)": submitted("4711"),
+    }
+    replies = [repl("context[0]"), repl("child"), repl("child"), repl("SUBMIT(x)")]
+    _, _, recorder = record(journal, replies, cells, limits=Limits(depth=2))
+    told = [event for _, _, event in journal.events(recorder.run)]
+    assert [event.path for event in told if isinstance(event, Started)] == [(), (1,), (2,)]
+    assert {event.path for event in told if isinstance(event, Ended)} == {(), (1,), (2,)}
