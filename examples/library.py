@@ -19,6 +19,7 @@ print(len(hits), hits[0])
 ```""",
     """That sentence holds it. I cut the value out rather than typing it.
 ```repl
+import re
 SUBMIT(re.search(r"\\d\\d-\\d\\d-\\d\\d", hits[0]).group())
 ```""",
 ]

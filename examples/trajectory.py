@@ -39,7 +39,7 @@ def reader(messages):
     return "glad" if "joy" in messages[-1]["content"] else "sad"
 
 
-rlm = RLM(lm=ScriptedLM(ROOT), sub_lm=ScriptedLM(reader, model="reader"))
+rlm = RLM(lm=ScriptedLM(ROOT, chunk=80), sub_lm=ScriptedLM(reader, model="reader"))
 
 for event in rlm.stream(context=LETTERS, query="How many of the letters are sad?"):
     if isinstance(event, Finished):
@@ -51,4 +51,4 @@ for event in rlm.stream(context=LETTERS, query="How many of the letters are sad?
     fields = {name: value for name, value in fields.items() if value not in ((), None, "", 0.0)}
     print(type(event).__name__)
     for name, value in fields.items():
-        print(f"    {name}: {value!r:.100}")
+        print(f"    {name}: {value!r:.200}")
