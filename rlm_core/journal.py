@@ -24,16 +24,19 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from rlm_core import events
+from rlm_core import events, strategies
+from rlm_core.context import Context
+from rlm_core.contract import Tool
 from rlm_core.events import Event, SubCalled
+from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
-from rlm_core.loop import Query, Reply, Request, Result, UseTool
+from rlm_core.loop import Query, Reply, Request, Result, Run, Task, UseTool
 from rlm_core.pieces import Pieces
 from rlm_core.sandbox import values
 from rlm_core.tree import Key
@@ -83,6 +86,16 @@ class About:
     sub_model: str
     query: str
     setup: dict[str, Any] = field(default_factory=dict)
+
+
+def setup_of(run: Run) -> dict[str, Any]:
+    """What `Recorder.again` needs to make a run again, as plain JSON."""
+    return {
+        "limits": asdict(run.limits),
+        "strategy": strategies.to_dict(run.strategy),
+        "window": run.window,
+        "sub_window": run.sub_window,
+    }
 
 
 class Journal:
@@ -237,6 +250,18 @@ class Recorder:
             )
             self._keeping = threading.Thread(target=self._keep_inputs, name="rlm-journal", daemon=True)
             self._keeping.start()  # compressing a long text takes seconds: beside the first LM call
+
+    def again(self, tools: tuple[Tool, ...] = (), **task: Any) -> Run:
+        """The recorded run, from its beginning.  `task`: more fields of its `Task`."""
+        setup = self.about.setup
+        return Run(
+            Task(self.about.query, {name: Context.of(value) for name, value in self.inputs.items()}, **task),
+            Budget(Limits(**setup["limits"])),
+            strategies.from_dict(setup["strategy"]),
+            tools,
+            setup["window"],
+            setup["sub_window"],
+        )
 
     # ---- Record
 

@@ -6,10 +6,10 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rlm_core import strategies
-from rlm_core.adrive import adrive
 from rlm_core.context import Context
 from rlm_core.contract import Tool
 from rlm_core.drive import drive
@@ -20,6 +20,9 @@ from rlm_core.loop import DEFAULT_WINDOW, Reply, Result, Run, Task, View
 from rlm_core.narrate import Narrator
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy
+
+if TYPE_CHECKING:
+    from rlm_core.journal import Journal, Recorder
 
 CONCURRENCY = 16  # calls at once, where neither the limits nor the model say otherwise
 
@@ -43,6 +46,8 @@ class RLM:
     sandbox   "auto": refuses to start where the operating system cannot lock the worker in; "weak": goes on
               without; or a `Backend` of your own, which is not closed here
     verbose   tells on stderr what happens
+    journal   a file that keeps every run as it happens, so that `resume` can go on with it; see
+              `rlm_core.journal`
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class RLM:
         tools: Sequence[Callable[..., Any]] = (),
         sandbox: str | Backend = "auto",
         verbose: bool = False,
+        journal: str | Path | None = None,
     ):
         if isinstance(sandbox, str) and sandbox not in ("auto", "weak"):
             raise ValueError(f"sandbox={sandbox!r}: must be 'auto', 'weak' or a Backend")
@@ -63,6 +69,7 @@ class RLM:
         self.tools = {_name(tool): tool for tool in tools}
         self.sandbox = sandbox
         self.verbose = verbose
+        self.journal = None if journal is None else _journal(Path(journal))
 
     def completion(self, context: Any, query: str = "") -> Result:
         """The answer to `query` about `context`; without a query the context states the task.
@@ -86,48 +93,97 @@ class RLM:
 
     def stream(self, context: Any, query: str = "") -> Iterator[Event]:
         """Events as they happen; the last is `Finished`, with the result."""
-        run, backend = self._run(context, query), self._backend()
-        tell = self._narrator()
+        run = self._run(context, query)
+        return self._drive(run, self._recorder(run))
+
+    def astream(self, context: Any, query: str = "") -> AsyncIterator[Event]:
+        """As `stream`, on an event loop."""
+        run = self._run(context, query)
+        return self._adrive(run, self._recorder(run))
+
+    def resume(self, run: str = "") -> Result:
+        """Goes on with a run of the journal, given by the beginning of its id or the newest, and asks nothing
+        again that was answered.  It keeps the limits and the strategy that it began with.
+
+        Raises ValueError without a journal, JournalError where it cannot be read."""
+        if self.journal is None:
+            raise ValueError("this RLM has no journal; give RLM(journal=PATH)")
+        recorder = self.journal.resume(run)
+        for event in self._drive(recorder.again(self._tools()), recorder):
+            if isinstance(event, Finished):
+                return event.result
+        raise RuntimeError("the run ended without a result")
+
+    def _drive(self, run: Run, recorder: Recorder | None) -> Iterator[Event]:
+        backend, tell = self._backend(), self._narrator()
+        events = drive(run, Front(self), backend, recorder)
         try:
-            events = drive(run, Front(self), backend)
             while True:
                 try:
                     event = next(events)
                 except StopIteration as stop:
+                    self._keep(recorder, stop.value)
                     yield Finished((), stop.value)
                     return
                 tell(event)
                 yield event
+        except KeyboardInterrupt as interrupt:
+            self._keep(recorder, interrupt.result)  # type: ignore[attr-defined]
+            raise
         finally:
             events.close()
-            self._close(backend)
+            self._close(backend, recorder)
 
-    async def astream(self, context: Any, query: str = "") -> AsyncIterator[Event]:
-        """As `stream`, on an event loop."""
-        run, backend = self._run(context, query), self._backend()
-        tell = self._narrator()
-        items = adrive(run, AsyncFront(self), backend)
+    async def _adrive(self, run: Run, recorder: Recorder | None) -> AsyncIterator[Event]:
+        import asyncio  # a sync user need not wait for it
+
+        from rlm_core.adrive import adrive
+
+        backend, tell = self._backend(), self._narrator()
+        items = adrive(run, AsyncFront(self), backend, recorder)
         try:
             async for item in items:
                 if isinstance(item, Result):
+                    self._keep(recorder, item)
                     yield Finished((), item)
                 else:
                     tell(item)
                     yield item
+        except asyncio.CancelledError as cancelled:
+            self._keep(recorder, cancelled.result)  # type: ignore[attr-defined]
+            raise
         finally:
             await items.aclose()
-            self._close(backend)
+            self._close(backend, recorder)
 
     def _run(self, context: Any, query: str) -> Run:
-        tools = tuple(Tool(name, _signature(tool), _doc(tool)) for name, tool in self.tools.items())
         return Run(
             Task(query, {"context": Context.of(context)}),
             Budget(self.limits),
             self.strategy,
-            tools,
+            self._tools(),
             window=self.lm.window or DEFAULT_WINDOW,
             sub_window=self.sub_lm.window or DEFAULT_WINDOW,
         )
+
+    def _tools(self) -> tuple[Tool, ...]:
+        return tuple(Tool(name, _signature(tool), _doc(tool)) for name, tool in self.tools.items())
+
+    def _recorder(self, run: Run) -> Recorder | None:
+        if self.journal is None:
+            return None
+        from rlm_core.journal import About, setup_of
+
+        about = About("python", self.lm.model, self.sub_lm.model, run.task.query, setup_of(run))
+        inputs = {name: context.value for name, context in run.task.inputs.items()}
+        return self.journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
+
+    def _keep(self, recorder: Recorder | None, result: Result) -> None:
+        if recorder is None:
+            return
+        recorder.finish(result)
+        if recorder.problem:
+            print(f"this run is not, or not wholly, in the journal: {recorder.problem}", file=sys.stderr)
 
     def _backend(self) -> Backend:
         if not isinstance(self.sandbox, str):
@@ -138,9 +194,11 @@ class RLM:
         backend.start()  # behind the first LM call
         return backend
 
-    def _close(self, backend: Backend) -> None:
+    def _close(self, backend: Backend, recorder: Recorder | None) -> None:
         if backend is not self.sandbox:
             backend.close()
+        if recorder:
+            recorder.close()
 
     def _narrator(self) -> Callable[[Event], None]:
         if not self.verbose:
@@ -191,6 +249,12 @@ class AsyncFront:
     async def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         value = self.rlm.tools[name](*args, **kwargs)
         return await value if inspect.isawaitable(value) else value
+
+
+def _journal(path: Path) -> Journal:
+    from rlm_core.journal import Journal  # brings SQLite along
+
+    return Journal(path)
 
 
 def _user(prompt: str) -> Message:

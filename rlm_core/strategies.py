@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 FORMAT = 1  # of the JSON files
 
@@ -131,24 +132,33 @@ def load(name: str | Path | Strategy, folder: Path | None = None) -> Strategy:
     raise StrategyError(f"no strategy or strategy file {str(name)!r}; there are: {', '.join(known)}")
 
 
+def to_dict(strategy: Strategy) -> dict[str, Any]:
+    """A strategy as plain data for JSON."""
+    return {"format": FORMAT, **asdict(strategy)}
+
+
+def from_dict(data: dict[str, Any]) -> Strategy:
+    """The strategy that `to_dict` gave.  Raises StrategyError."""
+    try:
+        fields = dict(data)
+        if fields.pop("format") != FORMAT:
+            raise StrategyError("of another version of this program; export it again")
+        fields["examples"] = tuple(
+            Example(example["query"], example["card"], tuple(Step(**step) for step in example["steps"]))
+            for example in fields.get("examples", ())
+        )
+        return Strategy(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StrategyError(f"not a strategy ({error})") from error
+
+
 def save(strategy: Strategy, path: Path) -> None:
     """Writes a strategy as JSON.  Examples may carry private text of the runs they were made from."""
-    path.write_text(
-        json.dumps({"format": FORMAT, **asdict(strategy)}, indent=2, ensure_ascii=False) + "\n", "utf-8"
-    )
+    path.write_text(json.dumps(to_dict(strategy), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _read(path: Path) -> Strategy:
     try:
-        data = json.loads(path.read_text("utf-8"))
-        if data.pop("format") != FORMAT:
-            raise StrategyError(f"{path}: of another version of this program; export it again")
-        data["examples"] = tuple(
-            Example(example["query"], example["card"], tuple(Step(**step) for step in example["steps"]))
-            for example in data.get("examples", ())
-        )
-        return Strategy(**data)
-    except StrategyError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StrategyError(f"{path}: not a strategy file ({error})") from error
+        return from_dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:  # a StrategyError is a ValueError
+        raise StrategyError(f"{path}: {error}") from error

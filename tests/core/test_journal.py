@@ -18,9 +18,14 @@ ABOUT = About("python", "root-model", "sub-model", "What is the magic number?")
 TEXT = "The magic number is 4711.\n" + "filler line\n" * 5_000
 REPLIES = [repl("context"), repl("SUBMIT(x)")]
 CELLS = {
-    "context": [llm_query_batched("a", TEXT[100:9_000] + "?"), HostCall("weather", ("Oslo",)), llm_query("c"), printed("hi")],
+    "context": [
+        llm_query_batched("a", TEXT[100:9_000] + "?"),
+        HostCall("weather", ("Oslo",)),
+        llm_query("c"),
+        printed("hi"),
+    ],
     "SUBMIT(x)": submitted("4711"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_its_events_come_back_as_they_were(journal):
 
 
 def test_prompts_that_quote_the_context_are_kept_as_references(journal):
-    play, _, recorder = record(journal)
+    _, _, recorder = record(journal)
     with sqlite3.connect(journal.path) as db:
         stored = db.execute("SELECT sum(length(data)) FROM events WHERE type = 'SubCalled'").fetchone()[0]
     assert stored < 2_000

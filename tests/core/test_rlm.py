@@ -279,3 +279,19 @@ def test_verbose_tells_on_stderr_and_nothing_on_stdout(capsys):
     assert out == ""
     assert "[step 1]" in err
     assert "The magic number is 4711." in err
+
+
+@both
+def test_a_journal_keeps_the_run_and_resume_pays_for_nothing_twice(mode, tmp_path):
+    path = tmp_path / "journal.db"
+    lm = ScriptedLM(
+        [repl("found = llm_query_batched(['a', 'b'])  # context"), LMCallError("the server is down")],
+        answers=lambda messages: messages[0]["content"] * 2,
+    )
+    broken = complete(mode, RLM(lm, journal=path), context="x", query="?")
+    assert broken.status == "error"
+    mended = ScriptedLM([repl("SUBMIT(found)")], answers="never asked")
+    result = RLM(mended, journal=path).resume()
+    assert (result.answer, result.status) == (["aa", "bb"], "answered")
+    assert len(mended.calls) == 1
+    assert len(result.trajectory) == 2
