@@ -45,6 +45,7 @@ class NewWorker(_Message, tag="new worker"):
     memory   bytes that the worker may address beyond what it does when it starts
     limit    the longest message that the host takes
     weak     go on where a wall is missing
+    probing  run `probes`, for the doctor, and no code
     """
 
     held: dict[str, int]
@@ -54,7 +55,7 @@ class NewWorker(_Message, tag="new worker"):
     memory: int
     limit: int
     weak: bool
-    bare: bool = False
+    probing: bool
 
 
 class Kill(_Message, tag="kill"):

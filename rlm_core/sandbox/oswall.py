@@ -90,6 +90,13 @@ class Missing(Exception):
     """A wall that must stand cannot.  The text names it and says why."""
 
 
+def allowed_numbers() -> set[int]:
+    """The system calls that the filter lets through, by number."""
+    _, column = _machine()
+    numbers = (row[column] for row in (*_ALLOWED.values(), *_ALLOWED_UNLESS_EXECUTABLE.values()))
+    return {number for number in numbers if number is not None}
+
+
 def preload() -> None:
     """Loads what `lock` will need: it can load nothing itself."""
     _library()
@@ -245,11 +252,16 @@ def _seccomp() -> str:
     return f"{len(_ALLOWED) + len(_ALLOWED_UNLESS_EXECUTABLE)} system calls allowed"
 
 
+def _machine() -> tuple[int, int]:
+    bits = 8 * struct.calcsize("P")
+    if platform.machine() not in _MACHINES or bits != 64:
+        raise Missing(f"no table of system calls for {platform.machine()}, {bits} bit")
+    return _MACHINES[platform.machine()]
+
+
 def _filter() -> bytes:
     """The allow-list as a classic BPF program (struct sock_filter: code, jump if true, jump if false, k)."""
-    if platform.machine() not in _MACHINES or struct.calcsize("P") != 8:
-        raise Missing(f"no table of system calls for {platform.machine()}, {8 * struct.calcsize('P')} bit")
-    arch, column = _MACHINES[platform.machine()]
+    arch, column = _machine()
     program: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_IF_EQUAL, 1, 0, arch),

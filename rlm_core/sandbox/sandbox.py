@@ -174,17 +174,19 @@ class _Recorded:
 def _run(session: Session, request: Execute, serve: Callable[[HostCall], Resume]) -> Done:
     """Raises WorkerLost."""
     session.send(request)
+    while isinstance(frame := next_frame(session), HostCall):
+        session.send(serve(frame))
+    return frame
+
+
+def next_frame(session: Session) -> HostCall | Done:
+    """Waits for the answer to the request that was sent.  Raises WorkerLost, also at the session's
+    deadline."""
     with selectors.DefaultSelector() as selector:
         selector.register(session.fileno(), session.wants)
-        while True:
-            frame = session.feed()
-            if isinstance(frame, Done):
-                return frame
-            if isinstance(frame, HostCall):
-                session.send(serve(frame))
+        while (frame := session.feed()) is None:
             selector.modify(session.fileno(), session.wants)
             left = max(0.0, (session.deadline or 0.0) - time.monotonic())
             if not selector.select(left) and left == 0:
-                raise WorkerLost(
-                    f"the worker was killed: the cell ran past {request.seconds:g} s and did not stop"
-                )
+                raise WorkerLost("the worker was killed: the cell ran past its time limit and did not stop")
+        return frame

@@ -25,7 +25,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from rlm_core.sandbox import control, oswall, parcel, wire, worker
+from rlm_core.sandbox import control, oswall, parcel, probes, wire, worker
 from rlm_core.sandbox.control import Carried, Failed, Hold, Kill, Made, NewRun, NewWorker
 
 
@@ -36,7 +36,8 @@ def main(descriptor: int) -> NoReturn:
     oswall.preload()
     oswall.settle()
     zygote = Zygote(socket.socket(fileno=descriptor), holds_run=False)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # until here, standard error told the host what went wrong
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)  # until here, standard error told the host what went wrong
     control.send(zygote.connection, Carried())
     zygote.serve()
 
@@ -102,26 +103,32 @@ class Zygote:
 
     def _become_run(self, descriptor: int) -> NoReturn:
         os.setsid()
-        _close_all_but(descriptor)
-        Zygote(socket.socket(fileno=descriptor), holds_run=True).serve()
+        Zygote(socket.socket(fileno=_keep_only(descriptor)), holds_run=True).serve()
 
     def _become_worker(self, order: NewWorker, descriptors: list[int]) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         oswall.die_with_parent(self._parent)
-        channel = wire.Channel(descriptors[0], order.limit)
+        refusal, inputs = None, {}
         try:
             inputs = {name: self._held[key] for name, key in order.held.items()}
             if order.layout is not None:
                 inputs.update(zip(order.own, parcel.read(descriptors[1], order.layout), strict=True))
-            _close_all_but(descriptors[0])
+        except Exception as error:
+            refusal = wire.Refused("start", f"{type(error).__name__}: {error}")
+        channel = wire.Channel(_keep_only(descriptors[0]), order.limit)
+        try:
             walls = oswall.lock(order.memory, weak=order.weak)
         except oswall.Missing as missing:
-            return channel.send(wire.Refused("wall", str(missing)))
-        except Exception as error:
-            return channel.send(wire.Refused("start", f"{type(error).__name__}: {error}"))
+            refusal = wire.Refused("wall", str(missing))
+        if refusal is not None:
+            channel.send(refusal)
+            return
         gc.enable()
         channel.send(wire.Ready(walls))
-        worker.serve(channel, inputs, order.repl)
+        if order.probing:
+            probes.serve(channel)
+        else:
+            worker.serve(channel, inputs, order.repl)
 
     def _kill(self, pid: int) -> None:
         """Only a child that is not reaped, so that its number is still its own."""
@@ -151,7 +158,10 @@ def _process_descriptor(pid: int) -> list[int]:
         return []
 
 
-def _close_all_but(descriptor: int) -> None:
-    """But for it and the standard three, which are /dev/null."""
-    os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+def _keep_only(descriptor: int) -> int:
+    """Closes every descriptor but this one, which is number 3 from now on, and the standard three, which
+    are /dev/null."""
+    if descriptor != 3:
+        os.dup2(descriptor, 3, inheritable=False)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    return 3

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,21 +57,33 @@ class Process:
             pass
         return True
 
-    def forget(self, wait_seconds: float) -> None:
-        """Waits until the process has ended, at most so long, and closes the descriptor."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+    def ended(self, wait_seconds: float) -> bool:
+        """Whether it has ended, after waiting for that at most so long."""
+        if self._descriptor is not None:
             poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            poll.poll(wait_seconds * 1000)
-            os.close(descriptor)
+            poll.register(self._descriptor, select.POLLIN)
+            return bool(poll.poll(wait_seconds * 1000))
+        until = time.monotonic() + wait_seconds
+        while time.monotonic() < until:
+            try:
+                os.kill(self.pid, 0)
+            except OSError:
+                return True
+            time.sleep(0.01)
+        return False
+
+    def forget(self) -> None:
+        """Closes the descriptor: the process can no longer be killed from here."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class Zygote:
     """A zygote's control connection.  Thread-safe: one order at a time."""
 
     def __init__(self, connection: socket.socket, process: Process | None = None):
-        self._connection, self._process = own(connection), process
+        self._connection, self.process = own(connection), process
         self._lock = threading.Lock()
 
     def order(
@@ -106,9 +119,10 @@ class Zygote:
     def close(self) -> None:
         """Ends it and every process under it."""
         self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.forget(wait_seconds=1.0)
+        if self.process is not None:
+            self.process.kill()
+            self.process.ended(wait_seconds=1.0)
+            self.process.forget()
 
 
 def _made(answer: Answer, given: list[int]) -> Process:
