@@ -61,7 +61,7 @@ class LocalSandbox:
         self._held: dict[
             int, tuple[int, Any]
         ] = {}  # id of a held value -> its key, and itself, to keep the id its own
-        self._held_size = 0
+        self._holds, self._held_size = False, 0
         self._sessions: weakref.WeakSet[LocalSession] = weakref.WeakSet()
         self._closed = False
 
@@ -96,7 +96,7 @@ class LocalSandbox:
                 pass
 
     def _open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
-        if self._holder is None or not self._holder.is_open or not self._held:
+        if self._holder is None or not self._holder.is_open or not self._holds:
             self._hold(inputs)
         held = {name: self._held[id(value)][0] for name, value in inputs.items() if id(value) in self._held}
         own = [name for name in inputs if name not in held]
@@ -149,7 +149,7 @@ class LocalSandbox:
         finally:
             os.close(descriptor)
         self._held = {identity: (key, values[identity]) for key, identity in enumerate(values)}
-        self._held_size = layout.size
+        self._holds, self._held_size = True, layout.size
 
     def _running(self, zygote: Zygote | None) -> Zygote:
         if zygote is None or not zygote.is_open:
@@ -181,7 +181,7 @@ class LocalSession:
         self._began = False  # whether a frame has begun to come in
         self._bytes = self._calls = 0
         self._sent_at = self._left = self._forgivable = 0.0
-        self._closed = False
+        self._end = weakref.finalize(self, _end, connection, process, zygote)
         self.deadline: float | None = None
         self.walls: dict[str, str] = {}
 
@@ -234,16 +234,8 @@ class LocalSession:
             ) from None
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self.deadline = None
-            self._zygote.kill(self.process)
-            self._connection.close()
-            self.process.ended(wait_seconds=5.0)
-            self.process.forget()
-
-    def __del__(self) -> None:
-        self.close()
+        self.deadline = None
+        self._end()
 
     def await_ready(self, seconds: float) -> dict[str, str]:
         """Waits until the worker is locked in, and gives its walls.  Raises SandboxUnavailable,
@@ -346,3 +338,11 @@ class LocalSession:
         ):
             raise WorkerLost("the worker submitted fields that it was not asked for")
         return frame
+
+
+def _end(connection: socket.socket, process: Process, zygote: Zygote) -> None:
+    """Kills a worker; the kernel and its zygote clear it away."""
+    zygote.kill(process)
+    connection.close()
+    process.ended(wait_seconds=5.0)
+    process.forget()

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from rlm_core.sandbox import oswall
 from rlm_core.sandbox.protocol import Done, Execute
@@ -101,8 +102,7 @@ def environment() -> list[str]:
 def network() -> list[str]:
     families = [name for name in ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK") if hasattr(socket, name)]
     attempts: dict[str, Callable[[], object]] = {
-        f"make a socket of {name}": lambda name=name: socket.socket(getattr(socket, name)).close()  # type: ignore[misc]
-        for name in families
+        f"make a socket of {name}": partial(socket.socket, getattr(socket, name)) for name in families
     }
     attempts["make a pair of sockets"] = socket.socketpair
     attempts["resolve a name"] = lambda: socket.getaddrinfo("localhost", 80)
@@ -180,10 +180,9 @@ def memory() -> list[str]:
 
 
 def descriptors() -> list[str]:
-    """The last probe of a worker: it closes what it finds, but for the standard three and its session's, 3."""
-    return _crossed(
-        {f"use descriptor {number}": lambda number=number: os.close(number) for number in range(4, 4096)}  # type: ignore[misc]
-    )
+    """The last probe of a worker: it closes what it finds, but for the standard three and its session's,
+    3."""
+    return _crossed({f"use descriptor {number}": partial(os.close, number) for number in range(4, 4096)})
 
 
 def stall() -> list[str]:

@@ -45,10 +45,14 @@ class Process:
 
     def __init__(self, pid: int, descriptors: Sequence[int]):
         self.pid = pid
+        self._owner = os.getpid()
         self._descriptor = descriptors[0] if descriptors else None
 
     def kill(self) -> bool:
-        """Whether that could be done from here."""
+        """Whether that could be done from here.  Not in a child that the host forked: it is not the
+        child's to end."""
+        if os.getpid() != self._owner:
+            return True
         if self._descriptor is None:
             return False
         try:
@@ -84,7 +88,7 @@ class Zygote:
 
     def __init__(self, connection: socket.socket, process: Process | None = None):
         self._connection, self.process = own(connection), process
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def order(
         self, order: Order, descriptors: Sequence[int] = (), seconds: float = _ORDER_SECONDS
@@ -118,7 +122,12 @@ class Zygote:
 
     def close(self) -> None:
         """Ends it and every process under it."""
-        self._connection.close()
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
+        except OSError:
+            pass
+        with self._lock:
+            self._connection.close()
         if self.process is not None:
             self.process.kill()
             self.process.ended(wait_seconds=1.0)
