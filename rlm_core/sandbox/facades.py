@@ -1,138 +1,296 @@
-"""Module facades: named members of standard modules, never modules."""
+"""The modules that cells import: facades that hold named members of the real ones, and nothing else.
+
+A real module is full of doors: `re.enum.sys`, `json.codecs.open`, `statistics.sys`, `random._os`,
+`traceback.linecache`.  So a cell never gets one.  A facade is a fresh, empty module object into which the
+members of an allow-list are put; public attributes of it are then read natively, at full speed, and there
+is nothing behind it.  Members are on the list only if what *they* give by public names is harmless too,
+which a test walks.
+"""
 
 from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import statistics
 import types
-from .guards import Facade, guarded_getattr, SAFE_TYPES
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
-def _pub(mod, *names):
-    if not names:
-        names = [n for n in (getattr(mod, "__all__", None) or dir(mod)) if not n.startswith("_") and not isinstance(getattr(mod, n), types.ModuleType)]
-    return {n: getattr(mod, n) for n in names if hasattr(mod, n)}
+from . import stand_ins, xml_tree
+from .classes import GIVEN_TYPES, Type
+from .guards import WRITABLE_TYPES
 
+EVERYTHING = "*"  # all public functions and constants: only of modules written in C, which hold nothing else
 
-def safe_attrgetter(*names):
-    def one(obj, path):
-        for p in path.split("."):
-            obj = guarded_getattr(obj, p)
-        return obj
-    for n in names:
-        if type(n) is not str: raise TypeError("attribute name must be a string")
-    return (lambda o: one(o, names[0])) if len(names) == 1 else (lambda o: tuple(one(o, n) for n in names))
-
-
-def safe_methodcaller(name, /, *a, **k):
-    return lambda o: guarded_getattr(o, name)(*a, **k)
-
-
-def safe_wraps(wrapped, *_, **__):
-    def deco(f):
-        for n in ("__name__", "__qualname__", "__doc__"):
-            try: setattr(f, n, getattr(wrapped, n))
-            except Exception: pass
-        return f
-    return deco
-
-
-ALLOW = {   # module -> public names handed out ("*" = public callables/consts that are not modules)
- "re": "compile search match fullmatch split sub subn findall finditer escape purge error IGNORECASE I MULTILINE M DOTALL S VERBOSE X ASCII A UNICODE U LOCALE L NOFLAG RegexFlag Pattern Match",
- "json": "loads dumps JSONDecodeError JSONEncoder JSONDecoder load dump",
- "math": "*", "cmath": "*", "itertools": "*", "bisect": "*", "heapq": "merge nlargest nsmallest heappush heappop heapify heapreplace heappushpop",
- "statistics": "*", "unicodedata": "*", "binascii": "hexlify unhexlify crc32 a2b_hex b2a_hex Error",
- "collections": "Counter defaultdict deque OrderedDict namedtuple ChainMap UserDict UserList",
- "collections.abc": "Iterable Iterator Mapping MutableMapping Sequence MutableSequence Set MutableSet Callable Hashable Sized Container Generator Collection",
- "functools": "reduce partial lru_cache cache cmp_to_key total_ordering cached_property",
- "datetime": "date time datetime timedelta timezone tzinfo MINYEAR MAXYEAR UTC",
- "time": "time time_ns monotonic perf_counter process_time strftime strptime gmtime localtime mktime ctime asctime struct_time",
- "random": "random randint randrange uniform choice choices sample shuffle seed gauss normalvariate triangular betavariate expovariate getrandbits Random",
- "string": "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation printable whitespace capwords Template",
- "textwrap": "*", "difflib": "SequenceMatcher Differ get_close_matches ndiff unified_diff context_diff restore Match",
- "decimal": "Decimal ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING InvalidOperation getcontext localcontext DivisionByZero Context",
- "fractions": "Fraction", "hashlib": "md5 sha1 sha224 sha256 sha384 sha512 blake2b blake2s",
- "base64": "b64encode b64decode urlsafe_b64encode urlsafe_b64decode b32encode b32decode b16encode b16decode b85encode b85decode standard_b64encode standard_b64decode",
- "csv": "reader writer DictReader DictWriter QUOTE_ALL QUOTE_MINIMAL QUOTE_NONE QUOTE_NONNUMERIC Sniffer Error excel excel_tab",
- "io": "StringIO BytesIO", "html": "escape unescape", "copy": "copy deepcopy",
- "dataclasses": "dataclass field asdict astuple fields replace is_dataclass",
- "enum": "Enum IntEnum Flag IntFlag StrEnum auto unique",
- "typing": "Any List Dict Set Tuple Optional Union Callable Iterable Iterator Generator Sequence Mapping NamedTuple TypedDict Literal DefaultDict Deque Counter FrozenSet Type Final ClassVar cast Pattern Match Hashable Text",
- "abc": "ABC abstractmethod", "contextlib": "contextmanager suppress nullcontext closing ExitStack",
- "urllib.parse": "urlparse urlsplit urlunparse parse_qs parse_qsl quote quote_plus unquote unquote_plus urljoin urlencode",
- "calendar": "month_name month_abbr day_name day_abbr monthrange isleap timegm", "zlib": "crc32 adler32 compress decompress error",
- "array": "array", "types": "SimpleNamespace MappingProxyType", "numbers": "Number Integral Real Rational Complex",
- "graphlib": "TopologicalSorter CycleError", "html.parser": "HTMLParser",
+MEMBERS: dict[str, str] = {
+    "abc": "ABC abstractmethod",
+    "array": "array typecodes",
+    "ast": "literal_eval",
+    "base64": """
+        b64encode b64decode urlsafe_b64encode urlsafe_b64decode standard_b64encode standard_b64decode
+        b32encode b32decode b16encode b16decode b85encode b85decode a85encode a85decode encodebytes
+        decodebytes
+    """,
+    "binascii": "hexlify unhexlify b2a_hex a2b_hex b2a_base64 a2b_base64 crc32 Error",
+    "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
+    "calendar": """
+        month_name month_abbr day_name day_abbr monthrange monthcalendar isleap leapdays weekday timegm
+        Calendar MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY
+    """,
+    "cmath": EVERYTHING,
+    "codecs": "encode decode",
+    "collections": "Counter defaultdict deque OrderedDict",
+    "collections.abc": """
+        Callable Collection Container Generator Hashable ItemsView Iterable Iterator KeysView Mapping
+        MappingView MutableMapping MutableSequence MutableSet Reversible Sequence Set Sized ValuesView
+        Buffer
+    """,
+    "contextlib": """
+        contextmanager suppress nullcontext closing ExitStack ContextDecorator AbstractContextManager
+    """,
+    "copy": "copy deepcopy Error",
+    "csv": """
+        reader writer DictReader DictWriter Dialect Sniffer Error excel excel_tab unix_dialect
+        field_size_limit QUOTE_ALL QUOTE_MINIMAL QUOTE_NONE QUOTE_NONNUMERIC QUOTE_STRINGS QUOTE_NOTNULL
+    """,
+    "dataclasses": """
+        field fields asdict astuple replace is_dataclass KW_ONLY InitVar MISSING FrozenInstanceError
+    """,
+    "datetime": "date time datetime timedelta timezone tzinfo MINYEAR MAXYEAR UTC",
+    "decimal": """
+        Decimal Context getcontext setcontext localcontext DecimalException InvalidOperation
+        DivisionByZero Overflow Underflow Inexact Rounded Clamped Subnormal FloatOperation
+        DivisionUndefined BasicContext ExtendedContext ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN
+        ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING ROUND_05UP MAX_PREC MAX_EMAX MIN_EMIN
+    """,
+    "difflib": """
+        SequenceMatcher Differ get_close_matches ndiff unified_diff context_diff restore Match
+        IS_LINE_JUNK IS_CHARACTER_JUNK
+    """,
+    "enum": "auto unique member nonmember",
+    "fnmatch": "fnmatch fnmatchcase filter translate",
+    "fractions": "Fraction",
+    "functools": "reduce partial lru_cache cache cmp_to_key cached_property",
+    "graphlib": "TopologicalSorter CycleError",
+    "hashlib": """
+        md5 sha1 sha224 sha256 sha384 sha512 blake2b blake2s sha3_224 sha3_256 sha3_384 sha3_512 shake_128
+        shake_256 new
+    """,
+    "heapq": "heappush heappop heapify heapreplace heappushpop merge nlargest nsmallest",
+    "html": "escape unescape",
+    "html.parser": "HTMLParser",
+    "io": "StringIO BytesIO SEEK_SET SEEK_CUR SEEK_END",
+    "itertools": EVERYTHING,
+    "json": "loads dumps load dump JSONDecodeError JSONDecoder JSONEncoder",
+    "json.decoder": "JSONDecodeError JSONDecoder",
+    "math": EVERYTHING,
+    "numbers": "Number Complex Real Rational Integral",
+    "operator": """
+        abs add and_ call concat contains countOf delitem eq floordiv ge getitem gt iadd iand iconcat
+        ifloordiv ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub
+        itemgetter itruediv ixor le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift
+        setitem sub truediv truth xor
+    """,
+    "pprint": "pformat saferepr isreadable",
+    "random": """
+        Random random uniform triangular randint choice randrange sample shuffle choices normalvariate
+        lognormvariate expovariate vonmisesvariate gammavariate gauss betavariate binomialvariate
+        paretovariate weibullvariate getstate setstate getrandbits randbytes seed
+    """,
+    "re": """
+        compile search match fullmatch split sub subn findall finditer escape purge error PatternError
+        Pattern Match NOFLAG ASCII A IGNORECASE I LOCALE L MULTILINE M DOTALL S UNICODE U VERBOSE X
+    """,
+    "statistics": "NormalDist StatisticsError",
+    "string": """
+        ascii_letters ascii_lowercase ascii_uppercase capwords digits hexdigits octdigits printable
+        punctuation whitespace Template
+    """,
+    "struct": "pack unpack pack_into unpack_from iter_unpack calcsize Struct error",
+    "textwrap": "fill wrap shorten dedent indent TextWrapper",
+    "time": """
+        time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns
+        sleep strftime strptime gmtime localtime mktime ctime asctime struct_time timezone tzname altzone
+        daylight
+    """,
+    "types": "MappingProxyType NoneType GeneratorType",
+    "typing": """
+        Any List Dict Set FrozenSet Tuple Optional Union Callable Iterable Iterator Generator Sequence
+        MutableSequence Mapping MutableMapping Collection Container Hashable Sized Reversible NamedTuple
+        TypedDict Literal DefaultDict OrderedDict Counter Deque Final ClassVar Annotated Required
+        NotRequired cast Pattern Match Text AnyStr NoReturn Never Self LiteralString TypeAlias Concatenate
+        ParamSpec TypeVar Generic Protocol runtime_checkable NewType SupportsInt SupportsFloat
+        SupportsIndex SupportsAbs SupportsBytes SupportsComplex SupportsRound TYPE_CHECKING AbstractSet
+        KeysView ValuesView ItemsView AsyncIterator Awaitable Coroutine AsyncGenerator AsyncIterable
+        TypeGuard
+    """,
+    "unicodedata": """
+        normalize category name lookup bidirectional combining decimal decomposition digit
+        east_asian_width is_normalized mirrored numeric unidata_version
+    """,
+    "urllib.parse": """
+        urlparse urlsplit urlunparse urlunsplit parse_qs parse_qsl quote quote_plus unquote unquote_plus
+        quote_from_bytes unquote_to_bytes urljoin urlencode urldefrag
+    """,
+    "uuid": "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",
+    "zlib": "crc32 adler32 compress decompress error",
 }
-# lazily imported helpers of the above: must be loaded before the OS filter is switched on
-PRELOAD = ("_strptime encodings.idna encodings.utf_16 encodings.utf_16_le encodings.utf_16_be encodings.utf_32 encodings.latin_1 encodings.ascii encodings.cp1252 "
-           "encodings.raw_unicode_escape encodings.unicode_escape encodings.hex_codec encodings.base64_codec encodings.rot_13 encodings.utf_8_sig encodings.punycode "
-           "_decimal _pydecimal fractions decimal numbers stringprep unicodedata locale pprint traceback linecache tokenize _json _csv difflib heapq "
-           "zlib _hashlib _random bisect operator keyword reprlib copyreg weakref inspect dis ast opcode calendar quopri sre_compile").split()
-SAFE_SYSTEM = {"maxsize": 2**63 - 1, "float_info": __import__("sys").float_info, "version_info": __import__("sys").version_info, "version": __import__("sys").version,
-               "getsizeof": __import__("sys").getsizeof, "getrecursionlimit": __import__("sys").getrecursionlimit, "maxunicode": 0x10FFFF}
+
+WRITABLE: dict[str, str] = {  # classes whose objects have attributes that code sets: `getcontext().prec = 50`
+    "decimal": "Context",
+    "textwrap": "TextWrapper",
+    "xml.etree.ElementTree": "Element ElementTree",
+}
+
+STAND_INS: dict[str, dict[str, Any]] = {
+    "collections": {"namedtuple": stand_ins.namedtuple},
+    "dataclasses": {"dataclass": stand_ins.dataclass},
+    "enum": {
+        "Enum": stand_ins.Enum,
+        "IntEnum": stand_ins.IntEnum,
+        "StrEnum": stand_ins.StrEnum,
+        "Flag": stand_ins.Flag,
+        "IntFlag": stand_ins.IntFlag,
+    },
+    "functools": {
+        "wraps": stand_ins.wraps,
+        "update_wrapper": stand_ins.update_wrapper,
+        "total_ordering": stand_ins.total_ordering,
+    },
+    "operator": {"attrgetter": stand_ins.attrgetter, "methodcaller": stand_ins.methodcaller},
+    "statistics": {
+        name: stand_ins.of_values(getattr(statistics, name)) for name in stand_ins.STATISTICS.split()
+    },
+    "typing": {
+        "Type": Type,
+        "final": stand_ins.unchanged,
+        "override": stand_ins.unchanged,
+        "overload": stand_ins.unchanged,
+    },
+    "xml.etree.ElementTree": {
+        **xml_tree.MEMBERS,
+        "fromstring": xml_tree.fromstring,
+        "XML": xml_tree.fromstring,
+        "fromstringlist": xml_tree.fromstringlist,
+        "parse": xml_tree.parse,
+        "iterparse": xml_tree.iterparse,
+        "ElementTree": xml_tree.ElementTree,
+    },
+}
+
+NO_FILES = "there are no files here, the input is in `context`"
+NO_NETWORK = "there is no network here"
+NO_PROCESSES = "there are no processes or threads here, llm_query_batched runs in parallel"
+ASK_AN_LM = "use llm_query"
+INSTEAD: dict[str, str] = {
+    **dict.fromkeys(
+        ["os", "pathlib", "glob", "shutil", "tempfile", "fileinput", "zipfile", "tarfile", "gzip"], NO_FILES
+    ),
+    **dict.fromkeys(
+        ["requests", "urllib", "urllib.request", "http", "httpx", "aiohttp", "socket", "ssl"], NO_NETWORK
+    ),
+    **dict.fromkeys(
+        ["asyncio", "threading", "multiprocessing", "subprocess", "queue", "joblib"], NO_PROCESSES
+    ),
+    **dict.fromkeys(["openai", "anthropic", "litellm", "dspy", "langchain", "transformers"], ASK_AN_LM),
+    **dict.fromkeys(
+        ["pickle", "marshal", "shelve", "dbm", "sqlite3"], "use variables, they are kept from cell to cell"
+    ),
+    **dict.fromkeys(["numpy", "scipy"], "use lists, math and statistics"),
+    "pandas": "use csv, collections and lists of dicts",
+    **dict.fromkeys(["bs4", "lxml"], "use html.parser, xml.etree.ElementTree or re"),
+    **dict.fromkeys(["defusedxml", "xml.dom", "xml.sax"], "use xml.etree.ElementTree"),
+    **dict.fromkeys(["yaml", "toml", "tomllib"], "use re, or ask llm_query to turn it into JSON"),
+    "regex": "use re",
+    **dict.fromkeys(["tiktoken", "nltk", "spacy"], "use len, re and llm_query"),
+    **dict.fromkeys(["logging", "tqdm", "rich"], "use print"),
+    "zoneinfo": "use datetime.timezone(datetime.timedelta(hours=...))",
+    **dict.fromkeys(
+        ["inspect", "importlib", "ctypes", "gc", "builtins", "weakref", "dis"],
+        "the sandbox cannot be inspected",
+    ),
+    "secrets": "use random",
+    "timeit": "use time.perf_counter",
+}
 
 
-def build_modules(emit):
-    """emit(str) writes to the step's bounded output."""
-    import importlib, sys
-    for n in PRELOAD:
-        try: importlib.import_module(n)
-        except ImportError: pass
-    mods = {}
-    for name, names in ALLOW.items():
-        m = importlib.import_module(name)
-        mods[name] = _pub(m) if names == "*" else _pub(m, *names.split())
-    op = importlib.import_module("operator")
-    d = _pub(op); d.update(attrgetter=safe_attrgetter, methodcaller=safe_methodcaller)
-    for n in ("setitem", "delitem", "iconcat", "call"): d.pop(n, None)
-    d = {k: v for k, v in d.items() if not (k.startswith("i") and k[1:] in ("add", "sub", "mul"))} | {k: getattr(op, k) for k in ("itemgetter",)}
-    mods["operator"] = d
-    mods["functools"]["wraps"] = safe_wraps
-    mods["functools"]["partial"] = __import__("functools").partial
-    import time as _t
-    mods["time"]["sleep"] = lambda s: _t.sleep(min(float(s), 5.0))
-    import pprint as _pp
-    mods["pprint"] = {"pformat": _pp.pformat, "pprint": lambda o, *a, **k: emit(_pp.pformat(o, *a, **{x: y for x, y in k.items() if x != "stream"}) + "\n")}
-    mods["uuid"] = _pub(importlib.import_module("uuid"), "uuid4", "uuid5", "uuid3", "UUID", "NAMESPACE_DNS", "NAMESPACE_URL")
-    mods["sys"] = dict(SAFE_SYSTEM)
-    import traceback as _tb
+def facade(name: str, members: Mapping[str, Any]) -> types.ModuleType:
+    """A module object that holds `members` and nothing else."""
+    module = types.ModuleType(name)
 
-    def format_exc(limit=None, chain=True):
-        e = sys.exc_info()[1]
-        return f"{type(e).__name__}: {e}\n" if e is not None else "NoneType: None\n"
-    mods["traceback"] = {"format_exc": format_exc, "print_exc": lambda *a, **k: emit(format_exc())}
-    mods["warnings"] = {"filterwarnings": lambda *a, **k: None, "simplefilter": lambda *a, **k: None, "warn": lambda m, *a, **k: emit(f"warning: {m}\n")}
-    mods["__future__"] = {"annotations": None}
-    for d in mods.values():
-        for v in d.values():
-            if isinstance(v, type):
-                SAFE_TYPES.add(v)
-    out = {n: Facade(n, d) for n, d in mods.items()}
-    mods["collections"]["abc"] = out["collections.abc"]; mods["html"]["parser"] = out["html.parser"]
-    out["urllib"] = Facade("urllib", {"parse": out["urllib.parse"]})
-    return out
+    def __getattr__(member: str) -> NoReturn:
+        raise AttributeError(f"module {name!r} has no {member!r} here")
 
-C_SIDE_IMPORTS = frozenset(["_strptime", "_pydatetime", "_warnings"])
-_EMPTY = Facade("_", {})
+    module.__dict__.update(members, __getattr__=__getattr__)
+    return module
 
-def make_futures(extra):
-    """concurrent.futures look-alike: no threads in the worker.  map(llm_query, xs) becomes one llm_query_batched."""
-    class Future:
-        def __init__(self, v, e): self._v, self._e = v, e
-        def result(self, timeout=None):
-            if self._e is not None: raise self._e
-            return self._v
-        def exception(self, timeout=None): return self._e
-        def done(self): return True
-        def cancel(self): return False
 
-    class ThreadPoolExecutor:
-        def __init__(self, max_workers=None, *a, **k): pass
-        def __enter__(self): return self
-        def __exit__(self, *a): return False
-        def shutdown(self, *a, **k): pass
-        def submit(self, fn, /, *a, **k):
-            try: return Future(fn(*a, **k), None)
-            except Exception as e: return Future(None, e)
-        def map(self, fn, *its, timeout=None, chunksize=1):
-            if fn is extra.get("llm_query") and len(its) == 1: return iter(extra["llm_query_batched"](list(its[0])))
-            return map(fn, *its)
-    return {"ThreadPoolExecutor": ThreadPoolExecutor, "Future": Future, "as_completed": lambda fs, timeout=None: iter(list(fs)),
-            "wait": lambda fs, *a, **k: (set(fs), set())}
+@functools.cache
+def standard_members() -> dict[str, dict[str, Any]]:
+    """Module -> its members as cells have them, for what is the same in every session.  Imports the
+    modules."""
+    found = {name: _members_of(name, wanted) for name, wanted in MEMBERS.items()}
+    for name, members in STAND_INS.items():
+        found.setdefault(name, {}).update(members)
+    for members in found.values():
+        GIVEN_TYPES.update(
+            member for member in members.values() if isinstance(member, type) and member is not Type
+        )
+    for name, classes in WRITABLE.items():
+        WRITABLE_TYPES.update(found[name][cls] for cls in classes.split())
+    return found
+
+
+def _members_of(name: str, wanted: str) -> dict[str, Any]:
+    module = importlib.import_module(name)
+    if wanted == EVERYTHING:
+        names: Iterable[str] = [n for n in dir(module) if not n.startswith("_")]
+    else:
+        names = wanted.split()
+    return {n: getattr(module, n) for n in names if hasattr(module, n)}  # not every Python has every member
+
+
+class Facades:
+    """The importable modules of one session: the standard ones, and `own` ones that print or look into it."""
+
+    def __init__(self, own: Mapping[str, Mapping[str, Any]]) -> None:
+        self._modules: dict[str, types.ModuleType] = {}
+        for name, members in itertools.chain(standard_members().items(), own.items()):
+            self._add(name, members)
+
+    def _add(self, name: str, members: Mapping[str, Any]) -> None:
+        module = self._modules.get(name)
+        if module is None:
+            module = self._modules[name] = facade(name, {})
+            parent, _, child = name.rpartition(".")
+            if parent:
+                if parent not in self._modules:
+                    self._add(parent, {})
+                self._modules[parent].__dict__[child] = module
+        module.__dict__.update(members)
+
+    def import_module(self, name: str, whole: bool = False, /) -> types.ModuleType:
+        """`import a.b` gives `a`, and `import a.b as c` the whole of `a.b`.  Raises ImportError."""
+        if name not in self._modules:
+            raise _unavailable(name)
+        return self._modules[name if whole else name.partition(".")[0]]
+
+    def import_members(self, name: str, wanted: tuple[str, ...], /) -> tuple[Any, ...]:
+        """`from name import ...`.  Raises ImportError."""
+        members = self.import_module(name, True).__dict__
+        for member in wanted:
+            if member.startswith("_") or member not in members:
+                raise ImportError(f"cannot import name {member!r} from {name!r} here", name=name)
+        return tuple(members[member] for member in wanted)
+
+
+def _unavailable(name: str) -> ImportError:
+    parents = itertools.accumulate(name.split("."), "{}.{}".format)
+    found = [INSTEAD[parent] for parent in parents if parent in INSTEAD]
+    instead = (
+        found[-1]
+        if found
+        else "write it in plain Python, or use the standard modules for text, data and math"
+    )
+    return ModuleNotFoundError(f"{name} is not available: {instead}", name=name)

@@ -1,182 +1,272 @@
-"""Run-time guards of the language wall."""
+"""The language wall, at run time: the hooks that the policy writes into a cell's code, and the guarded
+builtins.
+
+_getattr_(obj, name)    special names, and public names that are a way out on some objects
+_own_(obj)._name        private attributes: only of what the sandbox made
+_write_(obj).name = v   attributes are set only on what the sandbox made, and on plain data
+"""
 
 from __future__ import annotations
-import string, types, _string
-from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
-MODNAME = "__rlm__"                       # __module__ of every class the sandboxed code makes
+import _string  # type: ignore[import-not-found]  # what string.Formatter itself parses with
+import abc
+import collections
+import functools
+import string
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-DUNDER_METHODS = frozenset("""__init__ __repr__ __str__ __len__ __iter__ __next__ __contains__ __getitem__ __setitem__
- __delitem__ __call__ __enter__ __exit__ __hash__ __bool__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __radd__
- __iadd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __floordiv__ __mod__ __neg__ __and__ __or__ __xor__ __int__
- __float__ __format__ __missing__ __post_init__ __reversed__ __abs__""".split())
-# NOT: __getattr__ __getattribute__ __setattr__ __del__ __new__ __class_getitem__ __init_subclass__ __set_name__ __get__
-#      __set__ __reduce*__ __getstate__ __setstate__ __copy__ __deepcopy__ __instancecheck__ __prepare__ __mro_entries__
-#      __index__ __dir__ __sizeof__ __class__ __annotations__ __dict__
-DUNDER_READ = DUNDER_METHODS | {"__name__", "__qualname__", "__doc__", "__class__"}
-DUNDER_CLASSVARS = frozenset(["__slots__", "__doc__"])
-GUARDED_PUBLIC = frozenset(["format", "format_map", "obj"])     # public names with a run-time rule
-NT_ATTRS = frozenset(["_asdict", "_replace", "_fields", "_make", "_field_defaults"])
+from .classes import made_here, type_of
+from .names import (
+    ENUM_ATTRIBUTES,
+    NAMEDTUPLE_ATTRIBUTES,
+    READABLE_DUNDERS,
+    REFUSED_ATTRIBUTES,
+    SANDBOX_MODULE,
+    is_dunder,
+    is_reserved,
+)
 
+WRITABLE_TYPES: set[type] = {
+    collections.defaultdict,  # default_factory
+}
+"""Types of the host's whose objects are plain data with attributes that code sets."""
 
-def bad_hook_name(name: str) -> bool:
-    return name.startswith("_") and name.endswith("_") and name.strip("_") != ""      # _getattr_, _write_, _Exception_ ...
-
-def is_ours(t: type) -> bool:
-    try:
-        return type.__getattribute__(t, "__module__") == MODNAME
-    except Exception:
-        return False
-
-
-class SafeFormatter(string.Formatter):
-    def get_field(self, field_name, args, kwargs):
-        first, rest = _string.formatter_field_name_split(field_name)
-        obj = self.get_value(first, args, kwargs)
-        for is_attr, key in rest:
-            obj = guarded_getattr(obj, key) if is_attr else obj[key]
-        return obj, first
+REQUIRED = object()  # no default was given
+_ABSENT = object()
 
 
-_FMT = SafeFormatter()
-_STR_FORMATS = (str.format, str.format_map)
+# Whose attributes
 
 
-def _safe_format(s):
-    def format(*args, **kwargs):
-        return _FMT.vformat(s, args, kwargs)
-    return format
-
-
-def _safe_format_map(s):
-    def format_map(mapping):
-        return _FMT.vformat(s, (), mapping)
-    return format_map
-
-
-def _unbound_format(s, /, *args, **kwargs):
-    return _FMT.vformat(s, args, kwargs)
-
-
-def _unbound_format_map(s, mapping, /):
-    return _FMT.vformat(s, (), mapping)
-
-
-_raise = object()
-
-
-def guarded_getattr(obj, name, default=_raise):
-    if type(name) is not str:
-        raise TypeError("attribute name must be str")
-    if name[:1] == "_" and name != "_":
-        t = type(obj)
-        if name[:2] == "__":
-            if name not in DUNDER_READ:
-                raise AttributeError(f'attribute "{name}" is not available in this sandbox')
-            if name == "__class__":
-                return safe_type(obj)
-            if isinstance(obj, Facade) and name not in ("__name__", "__doc__"):
-                raise AttributeError(name)
-        elif not (is_ours(t) or (isinstance(obj, type) and is_ours(obj)) or t is super or name in NT_ATTRS and issubclass(t, tuple)):
-            raise AttributeError(f'attribute "{name}" is not available in this sandbox')
-    elif name in INSPECT_ATTRIBUTES:
-        raise AttributeError(f'attribute "{name}" is not available in this sandbox')
-    elif name == "obj" and isinstance(obj, BaseException):
-        raise AttributeError(name)
-    v = getattr(obj, name) if default is _raise else getattr(obj, name, default)
-    if name == "format" or name == "format_map":
-        tv = type(v)                                       # check the RESULT, so that super().format is caught too
-        if tv is types.BuiltinMethodType and isinstance(v.__self__, str):
-            return (_safe_format if name == "format" else _safe_format_map)(v.__self__)
-        if v is _STR_FORMATS[0] or tv is types.MethodDescriptorType and name == "format":
-            return _unbound_format
-        if v is _STR_FORMATS[1] or tv is types.MethodDescriptorType:
-            return _unbound_format_map
-    return v
-
-
-def guarded_hasattr(obj, name):
-    try:
-        guarded_getattr(obj, name)
-        return True
-    except AttributeError:
-        return False
-
-
-def write_guard(obj):
-    t = type(obj)
-    if t in WRITABLE or is_ours(t) or (isinstance(obj, type) and is_ours(obj)) or (t is types.FunctionType and obj.__module__ == MODNAME):
+def own(obj: Any) -> Any:
+    """`obj`, if its private attributes are the sandbox's own business.  Raises AttributeError."""
+    cls = type(obj)
+    if cls.__module__ == SANDBOX_MODULE or _is_own_definition(obj):
         return obj
-    raise TypeError(f"{t.__name__} object is read-only in this sandbox")
+    if cls is super and made_here(_searched_by(obj)):
+        return obj
+    raise AttributeError(f"private attributes of {cls.__name__} objects are not available")
 
 
-def _check_set_name(name):
-    if type(name) is not str or name.startswith("__") or bad_hook_name(name) or name in INSPECT_ATTRIBUTES:
-        raise AttributeError("attribute can not be set in this sandbox")
+def writable(obj: Any) -> Any:
+    """`obj`, if attributes may be set on it.  Raises TypeError."""
+    cls = type(obj)
+    if cls.__module__ == SANDBOX_MODULE or cls in WRITABLE_TYPES or _is_own_definition(obj):
+        return obj
+    raise TypeError(
+        f"attributes of {cls.__name__} objects are read-only here: keep the value in a variable or a dict"
+    )
 
 
-def guarded_setattr(obj, name, value):
-    _check_set_name(name); setattr(write_guard(obj), name, value)
+def _is_own_definition(obj: Any) -> bool:
+    """Whether `obj` is a class or function of a cell."""
+    cls = type(obj)
+    if issubclass(cls, type):
+        return made_here(obj)
+    return cls is types.FunctionType and bool(obj.__module__ == SANDBOX_MODULE)
 
 
-def guarded_delattr(obj, name):
-    _check_set_name(name); delattr(write_guard(obj), name)
+def _searched_by(obj: Any) -> type:
+    """The class in which a `super` object looks for attributes."""
+    return vars(super)["__self_class__"].__get__(obj) or super
 
 
-class _Opaque:
-    def __init__(self, name): self.__dict__["__name__"] = name
-    def __repr__(self): return f"<class '{self.__name__}'>"
+# Reading
 
 
-class _TypeMeta(type):
-    def __call__(cls, *args):
-        if len(args) != 1:
-            raise TypeError("type() takes 1 argument in this sandbox")
-        return safe_type(args[0])
-    def __instancecheck__(cls, x): return isinstance(x, type)
-    def __repr__(cls): return "<class 'type'>"
+def guarded_getattr(obj: Any, name: str, default: Any = REQUIRED, /) -> Any:
+    """`getattr` as cells have it.  Raises AttributeError for what they may not read, or gives the default."""
+    try:
+        return _read(obj, name)
+    except AttributeError:
+        if default is REQUIRED:
+            raise
+        return default
 
 
-class SafeType(metaclass=_TypeMeta):
-    pass
+def guarded_hasattr(obj: Any, name: str, /) -> bool:
+    return guarded_getattr(obj, name, _ABSENT) is not _ABSENT
 
 
-SafeType.__name__ = "type"
-SAFE_TYPES: set = set()
-_opaque: dict = {}
+def _read(obj: Any, name: str) -> Any:
+    if type(name) is not str:  # not isinstance: a subclass may answer every question about itself
+        raise TypeError("attribute name must be string")
+    if not name.startswith("_"):
+        if name in REFUSED_ATTRIBUTES:
+            raise AttributeError(f"{name} is not available: the sandbox cannot be inspected")
+        rule = _RULES.get(name)
+        return rule(obj, getattr(obj, name)) if rule else getattr(obj, name)
+    if is_dunder(name):
+        return _read_special(obj, name)
+    if is_reserved(name) and name not in ENUM_ATTRIBUTES:
+        raise AttributeError(f"{name} is not available")
+    if name in NAMEDTUPLE_ATTRIBUTES and issubclass(type(obj) if not isinstance(obj, type) else obj, tuple):
+        return getattr(obj, name)
+    return getattr(own(obj), name)
 
 
-def safe_type(obj):
-    t = type(obj)
-    if issubclass(t, type):
-        return SafeType
-    if t in SAFE_TYPES or is_ours(t):
-        return t
-    return _opaque.setdefault(t, _Opaque(t.__name__))
+def _read_special(obj: Any, name: str) -> Any:
+    if name not in READABLE_DUNDERS:
+        raise AttributeError(f"{name} is not available")
+    if name == "__class__":
+        return type_of(obj)
+    if name in ("__dict__", "__annotations__"):
+        # A copy that cannot be written to: the real one takes any name, special ones too.
+        return types.MappingProxyType(public_vars(obj, name))
+    if isinstance(obj, types.ModuleType) and name not in ("__name__", "__doc__"):
+        raise AttributeError(f"{name} is not available")
+    return _for_instances(getattr(obj, name))
 
 
+def _for_instances(value: Any) -> Any:
+    """A function out of a class of the host's, made to refuse a class for `self`.
 
-WRITABLE: set = set()
+    Such a method may say `self.__class__(x)` or `type(self)(x)`.  Called as `Counter.copy(SomeClass)` that
+    is `type(x)`, and for some methods `type(x, y, z)`: the real one, which makes classes of any kind."""
+    if (
+        type(value) is not types.FunctionType
+        or value.__module__ == SANDBOX_MODULE
+        or value.__name__ == "__new__"
+    ):
+        return value
+
+    @functools.wraps(value)
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if type_of(self) is not type(self):
+            raise TypeError(f"{value.__qualname__}() needs an object, not {type(self).__name__}")
+        return value(self, *args, **kwargs)
+
+    return method
 
 
-class Facade:
-    """Read-only stand-in for a module with only the named public members."""
-    __slots__ = ("_d", "_n")
+def public_vars(obj: Any, name: str = "__dict__") -> dict[str, Any]:
+    """The attributes of an object, class or function of the sandbox, without the special ones."""
+    values = getattr(own(obj), name)
+    return {key: value for key, value in values.items() if not (isinstance(key, str) and is_dunder(key))}
 
-    def __init__(self, name, members):
-        object.__setattr__(self, "_n", name); object.__setattr__(self, "_d", members)
 
-    def __getattribute__(self, name):
-        if name == "__name__":
-            return object.__getattribute__(self, "_n")
-        d = object.__getattribute__(self, "_d")
-        try:
-            return d[name]
-        except (KeyError, TypeError):
-            raise AttributeError(f"module '{object.__getattribute__(self, '_n')}' has no attribute '{name}' in this sandbox") from None
+# Writing
 
-    def __setattr__(self, *a): raise AttributeError("modules are read-only in this sandbox")
-    __delattr__ = __setattr__
-    def __dir__(self): return sorted(object.__getattribute__(self, "_d"))
-    def __repr__(self): return f"<module '{object.__getattribute__(self, '_n')}'>"
 
+def guarded_setattr(obj: Any, name: str, value: Any, /) -> None:
+    setattr(writable(obj), _settable(name), value)
+
+
+def guarded_delattr(obj: Any, name: str, /) -> None:
+    delattr(writable(obj), _settable(name))
+
+
+def _settable(name: str) -> str:
+    if type(name) is not str:
+        raise TypeError("attribute name must be string")
+    if is_dunder(name) or is_reserved(name) or name in REFUSED_ATTRIBUTES:
+        raise AttributeError(f"{name} cannot be set")
+    return name
+
+
+# Public names that are a way out on some objects.  Each rule sees the object and what the attribute gave:
+# the result cannot be disguised, while the object may be a super(), a class or a generic alias that stands
+# for another.
+
+
+def _format_rule(obj: Any, value: Any) -> Any:
+    """`str.format` reads attributes and items named in its template, in C."""
+    kind = type(value)
+    if kind not in (types.BuiltinMethodType, types.MethodDescriptorType) or value.__name__ not in _FORMATS:
+        return value
+    guarded = _FORMATS[value.__name__]
+    return guarded if kind is types.MethodDescriptorType else _bound(guarded, value.__self__)
+
+
+def _bound(function: Callable[..., str], template: str) -> Callable[..., str]:
+    def method(*args: Any, **kwargs: Any) -> str:
+        return function(template, *args, **kwargs)
+
+    return method
+
+
+def _mro_rule(obj: Any, value: Any) -> Any:
+    """`cls.mro()` lists the real base classes, which the facades may have replaced."""
+    if isinstance(value, (types.BuiltinMethodType, types.MethodDescriptorType)) and value.__name__ == "mro":
+        raise AttributeError("mro is not available: use isinstance or issubclass")
+    return value
+
+
+def _register_rule(obj: Any, value: Any) -> Any:
+    """`Mapping.register(cls)` changes what the host's own instance checks answer."""
+    if getattr(value, "__func__", value) is abc.ABCMeta.register:
+        raise AttributeError("register is not available: derive from the class")
+    return value
+
+
+def _evaluate_rule(obj: Any, value: Any) -> Any:
+    """From 3.14 a forward reference evaluates itself: it is `eval`."""
+    if isinstance(getattr(value, "__self__", None), typing.ForwardRef):
+        raise AttributeError("evaluate is not available")
+    return value
+
+
+def _obj_rule(obj: Any, value: Any) -> Any:
+    """`AttributeError.obj` is whatever lacked the attribute, a module of the host's among others."""
+    cls = type(obj)
+    holder = _searched_by(obj) if cls is super else obj if issubclass(cls, type) else cls
+    if issubclass(holder, BaseException) or type(value) is types.MemberDescriptorType:
+        raise AttributeError("obj is not available on exceptions")
+    return value
+
+
+class _Formatter(string.Formatter):
+    """`str.format` whose replacement fields read attributes through the guard."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        first, path = _string.formatter_field_name_split(field_name)
+        value = self.get_value(first, args, kwargs)
+        for is_attribute, key in path:
+            value = guarded_getattr(value, key) if is_attribute else value[key]
+        return value, first
+
+
+_formatter = _Formatter()
+
+
+def _guarded_format(template: str, /, *args: Any, **kwargs: Any) -> str:
+    if _traverses(template):
+        return _formatter.vformat(template, args, kwargs)
+    return str.format(template, *args, **kwargs)
+
+
+def _guarded_format_map(template: str, mapping: Mapping[str, Any], /) -> str:
+    if _traverses(template):
+        return _formatter.vformat(template, (), mapping)
+    return str.format_map(template, mapping)
+
+
+def _traverses(template: str) -> bool:
+    """Whether a replacement field reads an attribute or item, or holds a field that might."""
+    try:
+        return any(
+            (field and ("." in field or "[" in field)) or (spec and "{" in spec)
+            for _, field, spec, _ in _formatter.parse(template)
+        )
+    except ValueError:  # malformed: the guarded formatter says so, after the fields before the fault
+        return True
+
+
+def _copy_rule(obj: Any, value: Any) -> Any:
+    """`Counter.copy` says `self.__class__(self)`."""
+    return value if type(obj) is types.ModuleType else _for_instances(value)
+
+
+_FORMATS: dict[str, Callable[..., str]] = {"format": _guarded_format, "format_map": _guarded_format_map}
+_RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "format": _format_rule,
+    "format_map": _format_rule,
+    "mro": _mro_rule,
+    "register": _register_rule,
+    "evaluate": _evaluate_rule,
+    "obj": _obj_rule,
+    "copy": _copy_rule,
+}

@@ -8,8 +8,9 @@ import ast
 def literal_calls(source: str, names: frozenset[str]) -> bool:
     """True if every call in `source` to one of `names` has only literal arguments, and there is at least one.
 
-    A literal is a constant, a container of literals, `-literal`, strings joined by `+` or juxtaposition, an f-string
-    that shows nothing, or a name that this same source assigns just once, at its top level, from a literal.
+    A literal is a constant, a container of literals, `-literal`, strings joined by `+` or juxtaposition, an
+    f-string that shows nothing, or a name that this same source assigns just once, at its top level, from a
+    literal.
     """
     try:
         tree = ast.parse(source)
@@ -17,9 +18,13 @@ def literal_calls(source: str, names: frozenset[str]) -> bool:
         return False
     nodes = list(ast.walk(tree))
     known = _constants(tree, nodes)
-    calls = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in names]
+    calls = [
+        n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in names
+    ]
     return bool(calls) and all(
-        _is_literal(value, known) for call in calls for value in [*call.args, *(k.value for k in call.keywords)]
+        _is_literal(value, known)
+        for call in calls
+        for value in [*call.args, *(k.value for k in call.keywords)]
     )
 
 

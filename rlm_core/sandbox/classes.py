@@ -1,0 +1,111 @@
+"""Classes as a cell sees them: `type(x)` without metaclasses, and a check on every class statement."""
+
+from __future__ import annotations
+
+import builtins
+import types
+from typing import Any, NoReturn
+
+from .names import SANDBOX_MODULE, is_dunder, is_reserved
+
+
+def made_here(cls: type) -> bool:
+    """Whether a cell made this class.  Asks `type` itself: a class attribute cannot answer in its place."""
+    return bool(type.__getattribute__(cls, "__module__") == SANDBOX_MODULE)
+
+
+class _TypeOfTypes(type):
+    def __call__(cls, *arguments: object) -> object:
+        if len(arguments) != 1:
+            raise TypeError("type() takes 1 argument here: write a class statement to make a class")
+        return type_of(arguments[0])
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return issubclass(type(instance), type)
+
+    def __subclasscheck__(cls, subclass: object) -> bool:
+        return subclass is cls
+
+    def __getitem__(cls, item: object) -> object:
+        return cls  # `type[Node]` in an annotation
+
+    def __repr__(cls) -> str:
+        return "<class 'type'>"
+
+
+class Type(metaclass=_TypeOfTypes):
+    """What a cell knows as `type`.  The real one makes classes, metaclasses, and lists its subclasses."""
+
+
+Type.__name__ = Type.__qualname__ = "type"
+
+
+class _OpaqueType:
+    """Stands for a type that is not given to cells: it can be compared, named and shown."""
+
+    def __init__(self, real: type) -> None:
+        self.__name__ = self.__qualname__ = real.__name__
+
+    def __repr__(self) -> str:
+        return f"<class '{self.__name__}'>"
+
+    def __call__(self, *arguments: object, **keywords: object) -> NoReturn:
+        raise TypeError(f"cannot create '{self.__name__}' instances here")
+
+
+GIVEN_TYPES: set[type] = {
+    type(None),
+    type(...),
+    type(NotImplemented),
+    types.GeneratorType,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+}
+"""The real types that `type(x)` may give: those that a cell can also name, and harmless ones that it
+meets."""
+
+_opaque_types: dict[type, _OpaqueType] = {}
+
+
+def type_of(instance: object) -> object:
+    """`type(instance)`: the type where a cell may have it, else a stand-in that has its name."""
+    cls = type(instance)
+    if issubclass(cls, type):
+        return Type
+    if cls in GIVEN_TYPES or made_here(cls):
+        return cls
+    if cls not in _opaque_types:
+        _opaque_types[cls] = _OpaqueType(cls)
+    return _opaque_types[cls]
+
+
+def build_class(body: Any, name: str, /, *bases: Any, **keywords: Any) -> type:
+    """`__build_class__` of the cells' namespace: what the policy cannot see at compile time.
+
+    Bases are values, so `class M(type)` and `class S(super)` are found here; and so are the names in
+    `__slots__`, which become attributes without ever being identifiers."""
+    for base in bases:
+        if base is Type:
+            raise TypeError("metaclasses are not available: use a class decorator")
+        if base is super or base is property:
+            raise TypeError(f"{base.__name__} cannot be a base class here")
+    cls: type = builtins.__build_class__(body, name, *bases, **keywords)
+    if isinstance(cls, type) and "__slots__" in vars(cls):
+        _settle_slots(cls)
+    return cls
+
+
+def _settle_slots(cls: type) -> None:
+    """Checks the names, and replaces the container by a tuple: `copy` reads `__slots__` again for every
+    object, and would believe a list that has changed since."""
+    slots = vars(cls)["__slots__"]
+    if type(slots) is str:
+        slots = (slots,)
+    if type(slots) not in (tuple, list, dict, set, frozenset):
+        raise TypeError("__slots__ must be a tuple of names")
+    names = tuple(slots)
+    for name in names:
+        if type(name) is not str or is_reserved(name) or (is_dunder(name) and name != "__dict__"):
+            raise TypeError(f"{name!r} cannot be a slot here")
+    type.__setattr__(cls, "__slots__", names)
