@@ -98,16 +98,14 @@ def _count(value: Any) -> int:
 
 # ---- errors
 
-_OVERFLOW = re.compile(
+# Words by which servers tell what is wrong; compiled when an error first comes.
+_OVERFLOW = (
     r"context.?(length|window|size|limit)|maximum context|max_model_len|(prompt|input) (is )?too (long|large)"
     r"|too many (input )?tokens|reduce the length|token limit"
-    r"|exceeds? the (maximum|limit|model|available)[^.]*(token|context)",
-    re.IGNORECASE,
+    r"|exceeds? the (maximum|limit|model|available)[^.]*(token|context)"
 )
-_FILTER = re.compile(r"content.?(filter|management|policy)|responsible ?ai|moderation", re.IGNORECASE)
-_CREDIT = re.compile(
-    r"insufficient_quota|insufficient.{0,10}(credit|balance|fund)|out of credit", re.IGNORECASE
-)
+_FILTER = r"content.?(filter|management|policy)|responsible ?ai|moderation"
+_CREDIT = r"insufficient_quota|insufficient.{0,10}(credit|balance|fund)|out of credit"
 
 
 def failure(status: int, body: Any, headers: Mapping[str, str] | None = None) -> LMCallError:
@@ -115,21 +113,21 @@ def failure(status: int, body: Any, headers: Mapping[str, str] | None = None) ->
     said; `kind` tells what it means."""
     said, code = _said(body)
     text = f"{status}: {said}" if said else str(status)
-    words = f"{code} {said}"
+    words = f"{code} {said}".lower()
     retry_after = read_retry_after(headers or {})
-    if status == 402 or _CREDIT.search(words):
+    if status == 402 or re.search(_CREDIT, words):
         return LMCallError(f"the account has no credit left ({text})", "auth")
-    if status in (401, 403) and not _FILTER.search(words):
+    if status in (401, 403) and not re.search(_FILTER, words):
         return LMCallError(text, "auth")
-    if status == 413 or re.search("request too large", said, re.IGNORECASE):  # some send it as a 429
+    if status == 413 or "request too large" in words:  # some send it as a 429
         return LMCallError(text, "overflow")
     if status == 429:
         return LMCallError(text, "rate_limit", again=True, retry_after=retry_after)
     if status in (504, 524):
         return LMCallError(text, "timeout", again=True, retry_after=retry_after)
-    if status < 500 and _OVERFLOW.search(words):
+    if status < 500 and re.search(_OVERFLOW, words):
         return LMCallError(text, "overflow")
-    if status < 500 and _FILTER.search(words):
+    if status < 500 and re.search(_FILTER, words):
         return LMCallError(text, "content_filter")
     return LMCallError(text, again=status >= 500 or status in (408, 409), retry_after=retry_after)
 

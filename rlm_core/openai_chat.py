@@ -13,8 +13,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from rlm_core import prices, throttle
@@ -23,8 +22,7 @@ from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_token
 from rlm_core.retry import RetryRule
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(NamedTuple):
     """A provider's address, and the environment variable that holds its key."""
 
     base_url: str
@@ -422,28 +420,24 @@ class OpenAIChat:
 # ---- what a talk wants done
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Gives the text of the reply's body, or an open stream.  `arguments` of the package's `create`."""
 
     arguments: dict[str, Any]
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(NamedTuple):
     """Gives the next chunk of an open stream, None at its end."""
 
     stream: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """Gives the body's text where a stream was asked for and something else came."""
 
     stream: Any
