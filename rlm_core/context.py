@@ -7,6 +7,8 @@ import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +16,9 @@ from rlm_core import card as cards
 from rlm_core import documents
 from rlm_core.decoding import DocumentError, decode
 from rlm_core.grounding import occurs
+
+PLAIN = (bool, int, float, complex, Decimal, date, time, timedelta, list, tuple, set, frozenset)
+"""What crosses into the sandbox as it is, besides str, bytes and dict (see `rlm_core.sandbox.values`)."""
 
 
 class ContextError(ValueError):
@@ -92,7 +97,12 @@ def _resolved(value: Any, where: str) -> Any:
     if type(value) in (list, tuple):
         items = [_resolved(item, f"{where}[{index}]") for index, item in enumerate(value)]
         return value if all(map(_same, items, value)) else type(value)(items)
-    return value
+    if value is None or isinstance(value, PLAIN):
+        return value
+    raise ContextError(
+        f"{where} is a {type(value).__name__}, which cannot reach the REPL: give text, bytes, a path, numbers, dates, "
+        "or lists, tuples, sets and dicts of them"
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
