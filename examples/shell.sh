@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The shell in four commands. They run offline with the local model (make demo fetches it); with another model
+# The shell in three commands. They run offline with the local model (make demo fetches it); with another model
 # that llm knows, give its name:
 #
 #     examples/shell.sh               # rlm-local
@@ -19,8 +19,5 @@ llm -m "$model" < "$text" "$question"
 echo '# A file as an attachment: best for big ones, for llm need not log it'
 llm -m "$model" -a "$text" "$question"
 
-echo '# Several files at once, each under its name'
-llm -m "$model" -f "rlm:$text" -f rlm:make_haystack.py "$question"
-
-echo '# No steps on stderr, only the answer; the tokens that it took'
-llm -m "$model" -R -u < "$text" "$question"
+echo '# Several files at once, each under its name; only the answer, not the steps, and the tokens that it took'
+llm -m "$model" -R -u -f "rlm:$text" -f rlm:make_haystack.py "$question"

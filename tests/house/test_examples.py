@@ -1,0 +1,62 @@
+"""The examples run, with no network and no key."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def output_of(*command: str, **env: str) -> str:
+    """What a command prints on stdout, run as a user would: in the examples' folder."""
+    done = subprocess.run(
+        command, cwd=EXAMPLES, capture_output=True, text=True, env=os.environ | env, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_library():
+    output = output_of(sys.executable, "library.py")
+    assert "answer:  41-07-93\n" in output
+    assert "status:  answered\n" in output
+
+
+def test_the_walk_through_a_trajectory():
+    output = output_of(sys.executable, "trajectory.py")
+    events = [line for line in output.splitlines() if line and not line.startswith(" ")]
+    assert events[0] == "Started"
+    assert events.count("SubCalled") == 3
+    assert "NameError" in output  # the mistake, as its model reads it
+    assert "answered: 2 of 3 letters are sad\n" in output
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.5, 0.95, 1.0])
+def test_the_haystack_holds_one_needle_where_it_was_asked_for(tmp_path, depth):
+    file = tmp_path / "text.txt"
+    output_of(sys.executable, "make_haystack.py", str(file), "--chars", "20000", "--depth", str(depth))
+    text = file.read_text("utf-8")
+    assert len(text) == 20_000
+    assert text.lower().count("observatory") == text.count("41-07-93") == 1
+    assert text.index("41-07-93") / len(text) == pytest.approx(depth, abs=0.02)
+
+
+def test_the_haystack_is_the_same_on_every_machine(tmp_path):
+    import hashlib
+
+    file = tmp_path / "text.txt"
+    output_of(sys.executable, "make_haystack.py", str(file))
+    assert (
+        hashlib.sha256(file.read_bytes()).hexdigest()
+        == "aa1b321e4858e80f1f4eef5eaac6be71e6ef05da6b102de953dbe2b7b673427a"
+    )
+
+
+@pytest.mark.weights
+def test_the_shell(tmp_path):
+    output = output_of("bash", "shell.sh", LLM_USER_PATH=str(tmp_path))
+    answers = [line for line in output.splitlines() if line and not line.startswith("#")]
+    assert answers == ["41-07-93"] * 3
