@@ -100,8 +100,8 @@ def _resolved(value: Any, where: str) -> Any:
     if value is None or isinstance(value, PLAIN):
         return value
     raise ContextError(
-        f"{where} is a {type(value).__name__}, which cannot reach the REPL: give text, bytes, a path, numbers, dates, "
-        "or lists, tuples, sets and dicts of them"
+        f"{where} is a {type(value).__name__}, which cannot reach the REPL: give text, bytes, a path, "
+        "numbers, dates, or lists, tuples, sets and dicts of them"
     )
 
 
