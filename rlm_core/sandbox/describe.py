@@ -55,4 +55,4 @@ def _imported(value: object, module: object) -> bool:
     kind = type(value)
     if issubclass(kind, (types.FunctionType, type)):
         return bool(kind.__getattribute__(value, "__module__") != module)
-    return issubclass(kind, (types.BuiltinFunctionType, types.ModuleType)) or kind.__name__ == "Facade"
+    return issubclass(kind, (types.BuiltinFunctionType, types.ModuleType))

@@ -57,17 +57,17 @@ def stack(tb: TracebackType | None, sources: Mapping[str, list[str]]) -> list[st
 
 def _one(error: BaseException, sources: Mapping[str, list[str]]) -> str:
     lines = stack(error.__traceback__, sources)
-    if isinstance(error, SyntaxError) and error.filename in sources and isinstance(error.lineno, int):
+    if isinstance(error, SyntaxError) and error.filename in sources:
         lines += [f'  File "{error.filename}", line {error.lineno}', *_marked(error)]
     text = _message(error)
     return "\n".join([*lines, type(error).__name__ + (f": {text}" if text else "")])
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return clip(str(error.msg), MESSAGE)
+    # That of a SyntaxError without the place, which stands above it.
+    placed = isinstance(error, SyntaxError) and isinstance(error.msg, str)
     try:
-        return clip(str(error), MESSAGE)
+        return clip(error.msg if placed else str(error), MESSAGE)  # type: ignore[attr-defined]
     except Exception:
         return "(the text of this exception could not be made)"
 
@@ -79,12 +79,12 @@ def _source(lines: list[str], number: int) -> list[str]:
 
 def _marked(error: SyntaxError) -> list[str]:
     """The offending line with a caret under the offence; a long line from a little before it."""
-    text = (error.text or "").rstrip()
-    if not text:
-        return []
-    at = max((error.offset or 1) - 1, 0)
-    indent = len(text) - len(text.lstrip())
-    begin = max(indent, at - LINE // 2)
-    end = error.end_offset - 1 if error.end_offset and error.end_lineno == error.lineno else at + 1
+    match error.text, error.offset, error.end_offset:
+        case str(text), int(offset), int() | None as end_offset if offset <= len(text) + 1:
+            text, at = text.rstrip(), max(offset - 1, 0)
+        case _:  # one that the code made up
+            return []
+    begin = max(len(text) - len(text.lstrip()), at - LINE // 2)
+    end = end_offset - 1 if end_offset and error.end_lineno == error.lineno else at + 1
     width = max(min(end, begin + LINE) - at, 1)
     return [f"    {text[begin : begin + LINE]}", "    " + " " * (at - begin) + "^" * width]

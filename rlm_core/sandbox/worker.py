@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
@@ -16,7 +17,11 @@ from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Re
 from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
 
 ERROR = 10_000  # characters of an error
-SPARE = 4 << 20  # bytes set aside, and given up when memory runs out, so that this can still be said
+OUT_OF_MEMORY = "MemoryError: out of memory; variables are kept: delete what is no longer needed"
+SPARE, SPARES = (
+    2 << 20,
+    8,
+)  # bytes set aside, and given up when memory runs out, so that this can still be said
 HEADROOM = 60  # frames that a call to the host may need: it must not run into the recursion limit half-way
 
 
@@ -27,7 +32,7 @@ class Channel(Protocol):
         """Waits.  Raises EOFError when the host is gone."""
 
     def send(self, frame: HostCall | Done) -> None:
-        """Raises TypeError or ValueError, having sent nothing, if the frame holds what cannot cross."""
+        """Raises TypeError, having sent nothing, if the frame holds what cannot cross; EOFError as `recv`."""
 
 
 def preload() -> None:
@@ -39,17 +44,14 @@ def serve(channel: Channel, inputs: dict[str, Any], repl: Repl) -> None:
     """Runs the cells that `channel` brings; returns when the host is gone.  In the main thread: signals."""
     with Stopper() as stopper:
         worker = Worker(channel, inputs, repl, stopper)
-        while True:
-            try:
-                request = channel.recv()
-            except EOFError:
-                return
-            if not isinstance(request, Execute):
-                return  # an answer to no call: the host and we no longer understand each other
-            done = worker.execute(request)
-            if stopper.cause is HostGone:
-                return
-            worker.report(done)
+        with suppress(EOFError):
+            while isinstance(
+                request := channel.recv(), Execute
+            ):  # else an answer to no call: nothing to go on
+                done = worker.execute(request)
+                if stopper.cause is HostGone:
+                    return
+                worker.report(done)
 
 
 class Worker:
@@ -59,7 +61,7 @@ class Worker:
         self._channel, self._repl, self._stopper = channel, repl, stopper
         self._output = Output(repl.output_chars)
         self._sources: dict[str, list[str]] = {}  # of every cell so far, by file name, for tracebacks
-        self._spare: bytearray | None = None
+        self._spare: list[bytearray] = []
         failed = {} if "LMError" in inputs else {"LMError": LMError}
         self._globals: dict[str, Any] = namespace.make_globals(self._output.emit, failed)
         self._names = Names(repl, inputs, self._globals, self._call, self._output.emit, self._submit)
@@ -84,14 +86,16 @@ class Worker:
         filename = f"<cell {len(self._sources) + 1}>"
         self._sources[filename] = []
         try:
-            self._spare = self._spare or bytearray(SPARE)
+            with suppress(MemoryError):  # a cell before filled it, and this one may be about to free it
+                while len(self._spare) < SPARES:
+                    self._spare.append(bytearray(SPARE))
             self._sources[filename] = request.code.split("\n")
             self._stand(
                 self._stopper.run(lambda: self._cell(request.code, filename), request.seconds), request
             )
             return self._done(self._names.variables())
         except BaseException as error:  # no memory, most likely, even to say what went wrong
-            self._spare = None
+            self._give_up_spare()
             self._error = f"{type(error).__name__}: the step could not be reported whole; variables are kept"
             return self._done({})
 
@@ -99,7 +103,7 @@ class Worker:
         try:
             self._channel.send(done)
         except (TypeError, ValueError, MemoryError, RecursionError) as error:
-            self._spare = None
+            self._give_up_spare()
             problem = (
                 f"{type(error).__name__}: {error}" if done.submitted else "MemoryError: the step's report"
             )
@@ -119,9 +123,9 @@ class Worker:
         except Stop:
             raise
         except MemoryError as error:
-            self._spare = None
+            self._give_up_spare()
             where = tracebacks.stack(error.__traceback__, self._sources)
-            self._error = "\n".join([*where, "MemoryError: the step ran out of memory; variables are kept"])
+            self._error = "\n".join([*where, OUT_OF_MEMORY])
         except BaseException as error:
             self._error = tracebacks.render(error, self._sources)
         if self._submitted is None:
@@ -170,15 +174,14 @@ class Worker:
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._stopper.check()
         _have_headroom(HEADROOM)
+        reply: object = None
         self._stopper.pause()
         try:
             self._channel.send(HostCall(name, args, kwargs))
-            try:
+            with suppress(Exception):  # not EOFError alone: of half an answer the rest makes no sense
                 reply = self._channel.recv()
-            except (
-                Exception
-            ):  # the host is gone; or half an answer is read, and what comes next makes no sense
-                self._stopper.stop(HostGone)
+        except EOFError:
+            pass
         finally:
             self._stopper.resume()
         if not isinstance(reply, Resume):
@@ -188,6 +191,11 @@ class Worker:
         return reply.value
 
     # ---- after it
+
+    def _give_up_spare(self) -> None:
+        """One of several: memory may run out in several cells before one frees it."""
+        if self._spare:
+            self._spare.pop()
 
     def _stand(self, stopped: types.TracebackType | None, request: Execute) -> None:
         """What the stop of a cell means for its error."""

@@ -37,7 +37,7 @@ class FakeChannel:
 
 
 def run(
-    *cells: str,
+    *cells: str | Execute,
     context: Any = "",
     inputs: dict[str, Any] | None = None,
     seconds: float = 30,
@@ -45,10 +45,11 @@ def run(
     **repl: Any,
 ) -> FakeChannel:
     """What became of `cells`, run one after another.  `repl`: of the `Repl`."""
-    channel = FakeChannel(tuple(Execute(cell, seconds) for cell in cells), host)
+    executes = tuple(cell if isinstance(cell, Execute) else Execute(cell, seconds) for cell in cells)
+    channel = FakeChannel(executes, host)
     worker.serve(channel, {"context": context} if inputs is None else inputs, Repl(**repl))
     return channel
 
 
-def last(*cells: str, **options: Any) -> Done:
+def last(*cells: str | Execute, **options: Any) -> Done:
     return run(*cells, **options).done[-1]

@@ -55,18 +55,18 @@ def test_output_is_bounded():
 
 
 def test_fifty_megabytes_in_small_prints_are_bounded_too():
-    done = last("for i in range(500_000):\n    print('y' * 99)", output_chars=1000)
+    done = last("for i in range(50_000):\n    print('y' * 999)", output_chars=1000)
     assert len(done.output) < 1100
     assert "[49,999,000 characters cut]" in done.output
 
 
 def test_seconds_do_not_count_the_host():
     def host(call):
-        time.sleep(0.3)
+        time.sleep(1.2)
 
-    done = last("ask()", host=host, tools=("ask",), seconds=0.2)
+    done = last("ask()", host=host, tools=("ask",), seconds=1)
     assert done.error is None
-    assert done.seconds < 0.2
+    assert done.seconds < 1
 
 
 # ---- errors
@@ -144,6 +144,22 @@ def test_an_exception_whose_text_cannot_be_made_is_still_reported(method, body):
     assert after.output == "alive\n"
 
 
+@pytest.mark.parametrize(
+    "details",
+    [
+        "('<cell 1>', 1, 10**9, 'text')",
+        "('<cell 1>', 1, 5, 'x', object())",
+        "('<cell 1>', 'x', 'y', [], 1, 2)",
+        "[1]",
+    ],
+)
+def test_a_syntax_error_that_the_code_made_up_is_reported_too(details):
+    done = last(f"x = 1\nraise SyntaxError('made up', {details})")
+    assert done.error
+    assert len(done.error) < 1000
+    assert done.variables == {"x": "int"}
+
+
 def test_an_exception_whose_text_never_ends_is_stopped():
     code = "class Evil(Exception):\n    def __str__(self):\n        while True: pass\nraise Evil()"
     failed, after = run(code, "print('alive')", seconds=0.2).done
@@ -165,7 +181,9 @@ def test_nothing_exits(code):
 
 def test_running_out_of_memory_is_reported_and_state_is_kept():
     failed, after = run("x = 1\nbig = [0] * 10**15", "print(x)").done
-    assert failed.error.endswith("MemoryError: the step ran out of memory; variables are kept")
+    assert failed.error.endswith(
+        "MemoryError: out of memory; variables are kept: delete what is no longer needed"
+    )
     assert "line 2" in failed.error
     assert after.output == "1\n"
 
@@ -195,14 +213,14 @@ ENDLESS = {
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_what_does_not_end_is_stopped_and_state_kept(code):
-    stopped, after = run("kept = 7\n" + code, "print(kept)", seconds=0.2).done
+    _, stopped, after = run("kept = 7", Execute(code, 0.2), "print(kept)").done
     assert stopped.error.endswith("TimeoutError: the step ran past its limit of 0.2 s; variables are kept")
     assert after.output == "7\n"
     assert after.error is None
 
 
 def test_the_line_at_which_it_was_stopped_is_shown():
-    assert 'File "<cell 1>", line 2' in last("x = 1\nwhile True: x += 1", seconds=0.1).error
+    assert 'File "<cell 1>", line 2' in last("\nwhile True: pass", seconds=0.1).error
 
 
 def test_a_stop_that_was_swallowed_is_still_reported():
@@ -227,7 +245,7 @@ def test_the_clock_goes_on_after_a_call():
 
 
 def test_a_cell_is_not_stopped_by_the_time_of_the_one_before():
-    done = run("x = 1", "import time\ntime.sleep(0.3)\nprint('slept')", seconds=0.5).done
+    done = run(Execute("x = 1", 0.1), "import time\ntime.sleep(0.3)\nprint('slept')").done
     assert done[1].error is None
     assert done[1].output == "slept\n"
 
