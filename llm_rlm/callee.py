@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import llm
 from llm.models import AsyncResponse, Prompt, Response
 
 from llm_rlm.errors import call_error
+from rlm_core import prices
 from rlm_core.lms import Completion, Message, Usage, estimate_tokens, pause
+from rlm_core.prices import ModelFacts
 from rlm_core.retry import RetryRule
 
 if TYPE_CHECKING:
@@ -47,6 +51,27 @@ class Callee:
 
     def sees(self, attachment: llm.Attachment) -> bool:
         return attachment.resolve_type() in self.pair.model.attachment_types
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the model runs in this process: it needs no key and has no address."""
+        return not self.pair.model.needs_key and not getattr(self.pair.model, "api_base", None)
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """Its window and prices, as far as they are known."""
+        model = self.pair.model
+        name = getattr(model, "model_name", None) or self.model_id
+        address = "http://localhost" if self.in_process else getattr(model, "api_base", None)
+        try:
+            return prices.lookup(name, address)
+        except prices.PriceTableError as error:
+            raise llm.ModelError(str(error)) from None
+
+    @cached_property
+    def window(self) -> int | None:
+        own = self.options.get("window") or getattr(self.pair.model, "window", None)
+        return int(own) if own else self.facts.window
 
     # ---- calling
 
@@ -145,7 +170,10 @@ class Callee:
 
     def _completion(self, response: Any, messages: Sequence[Message]) -> Completion:
         text = "".join(response._chunks)
-        return Completion(text, _usage(response, text, messages), self.model_id)
+        usage = _usage(response, text, messages)
+        if usage.cost is None:
+            usage = replace(usage, cost=prices.cost(usage, self.facts))
+        return Completion(text, usage, self.model_id)
 
 
 def _turns(messages: Sequence[Message]) -> tuple[str, list[tuple[str, str]], str]:

@@ -27,8 +27,9 @@ from typing import Any
 import click
 import llm
 
+from llm_rlm.loader import Found
 from rlm_core import documents
-from rlm_core.decoding import binary_kind, decode
+from rlm_core.decoding import binary_kind
 from rlm_core.documents import DocumentError
 
 LONG = 10_000  # characters: a question is shorter, and so is an earlier message that is no context
@@ -190,7 +191,10 @@ def _recall(seam: Seam, messages: list[Any]) -> None:
                 question = asked
             held = [part.attachment for part in user.parts if getattr(part, "attachment", None)]
             for name, attachment in zip(_names([a.path or a.url or "" for a in held]), held, strict=True):
-                _attach(seam, name, attachment)
+                try:
+                    _attach(seam, name, attachment)
+                except BadInput as error:
+                    seam.notes.append(f"of an earlier turn, and left out: {error}")
             if len(answer) > LONG:
                 answer = f"(in the text {seam.add('earlier answer', answer)!r})"
             if answer:
@@ -226,14 +230,13 @@ def _attach(seam: Seam, name: str, attachment: llm.Attachment) -> bool:
         if attachment.path:
             found = documents.read(attachment.path)
         else:
-            name = name or "attachment"
-            text, encoding = decode(attachment.content_bytes(), name)
-            found = documents.Documents({name: text}, single=True)
-            if encoding not in ("utf-8", "utf-8-sig"):
-                found.encodings[name] = encoding
+            found = documents.read_bytes(attachment.content_bytes(), name or "stdin")
     except DocumentError as error:
-        raise BadInput(str(error)) from None
-    except Exception as error:
+        if not isinstance(attachment, Found):
+            raise BadInput(str(error)) from None
+        seam.notes.append(f"skipped: {error}")
+        return False
+    except Exception as error:  # whatever fetching a URL may raise
         raise BadInput(f"{attachment.url or name} cannot be read: {error}") from error
     for inner, text in found.texts.items():
         seam.add((name or inner) if found.single else f"{name}/{inner}", text)

@@ -3,6 +3,7 @@ defaults."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from llm_rlm.family import Pair, _Twin
 
 CONCURRENCY = 16  # calls at once to a model behind an API
+SMALL = 4.0  # billions of parameters, as names tell them
+OVERUSES_SUB_CALLS = re.compile("qwen")  # one call for every line (arXiv 2512.24601, section 4)
 
 
 @dataclass
@@ -31,6 +34,8 @@ class Settings:
     strategy: Strategy
     concurrency: int
     sandbox: str  # "auto" or "weak"
+    direct: str  # "auto", "never", or "" where the user has not said
+    dry_run: bool
 
 
 def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
@@ -39,13 +44,20 @@ def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
     given = of_base(options, base.Options)
     root = Callee(twin.pair, key, given)
     sub = _sub(root, options.sub_model, key, given)
-    concurrency = options.concurrency or _concurrency(sub.pair.model)
+    concurrency = options.concurrency or _concurrency(sub)
     try:
-        strategy = strategies.load(options.strategy or _profile(base), home() / "strategies")
+        strategy = strategies.load(options.strategy or profile(base), home() / "strategies")
     except strategies.StrategyError as error:
         raise llm.ModelError(f"-o strategy: {error}") from None
     return Settings(
-        root, sub, _limits(options, concurrency), strategy, concurrency, _sandbox(options.sandbox)
+        root,
+        sub,
+        _limits(options, concurrency),
+        strategy,
+        concurrency,
+        _sandbox(options.sandbox),
+        options.direct or "",
+        bool(options.dry_run),
     )
 
 
@@ -91,17 +103,22 @@ def find_model(name: str) -> Pair:
     raise llm.ModelError(f"-o sub_model: {no_such_model(name, known)}")
 
 
-def _concurrency(model: Any) -> int:
-    """One call at a time for a model that runs in this process: it needs no key and has no address."""
-    own = getattr(model, "concurrency", None)
-    if own:
-        return int(own)
-    return CONCURRENCY if model.needs_key or getattr(model, "api_base", None) else 1
+def _concurrency(callee: Callee) -> int:
+    """Calls at once.  A model that runs in this process may not bear more than one."""
+    own = getattr(callee.pair.model, "concurrency", None)
+    return int(own) if own else 1 if callee.in_process else CONCURRENCY
 
 
-def _profile(model: Any) -> str:
-    """The strategy that suits a model: its own word, else by its family."""
-    return str(getattr(model, "strategy", None) or "default")
+def profile(model: Any) -> str:
+    """The strategy that suits a model: its own word, else by its name."""
+    own = getattr(model, "strategy", None)
+    if isinstance(own, str):
+        return own
+    name = f"{model.model_id} {getattr(model, 'model_name', None) or ''}".lower()
+    sizes = [float(size) for size in re.findall(r"(?<![a-z\d.])(\d+(?:\.\d+)?)b\b", name)]
+    if sizes and max(sizes) <= SMALL:
+        return "small"
+    return "frugal" if OVERUSES_SUB_CALLS.search(name) else "default"
 
 
 def _sandbox(given: str | None) -> str:

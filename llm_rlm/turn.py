@@ -14,14 +14,17 @@ import llm
 from llm.parts import StreamEvent
 
 from llm_rlm import exits, schema, seam
+from llm_rlm.forecast import fits, forecast
 from llm_rlm.front import AsyncFront, Front, Paused, tools
+from llm_rlm.options import RLMOptions
 from llm_rlm.progress import Progress
 from llm_rlm.settings import settle
 from rlm_core.adrive import adrive
 from rlm_core.context import Context, ContextError
 from rlm_core.drive import drive
-from rlm_core.events import Event
+from rlm_core.events import Event, Noted
 from rlm_core.limits import Budget, RunUsage
+from rlm_core.lms import Completion, LMCallError, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
 from rlm_core.sandbox.protocol import Backend, SandboxError
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
 
 def run(twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None) -> Iterator[StreamEvent]:
     turn = Turn(twin, prompt, stream, response, key)
+    yield from turn.begin()
+    if turn.foretells:
+        return
+    if turn.is_plain:
+        yield from turn.plainly()
+        return
     with turn:
         events = drive(turn.run, Front(*turn.front), turn.backend)
         try:
@@ -52,6 +61,14 @@ async def arun(
     twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None
 ) -> AsyncGenerator[StreamEvent, None]:
     turn = Turn(twin, prompt, stream, response, key)
+    for event in turn.begin():
+        yield event
+    if turn.foretells:
+        return
+    if turn.is_plain:
+        async for event in turn.aplainly():
+            yield event
+        return
     with turn:
         items = adrive(turn.run, AsyncFront(*turn.front), turn.backend)
         try:
@@ -79,8 +96,6 @@ class Turn:
         self.prompt, self.response = prompt, response
         self.seam = seam.find(prompt)
         self.settings = settings = settle(twin, prompt.options, key)
-        settings.root.check_key()
-        settings.sub.check_key()
         self._check_seen()
         self.budget = Budget(settings.limits)
         self.run = Run(
@@ -88,9 +103,12 @@ class Turn:
             self.budget,
             settings.strategy,
             tools(prompt),
-            window=DEFAULT_WINDOW,
-            sub_window=DEFAULT_WINDOW,
+            window=settings.root.window or DEFAULT_WINDOW,
+            sub_window=settings.sub.window or DEFAULT_WINDOW,
         )
+        self.fits = not (prompt.schema or prompt.tools) and fits(self.seam, settings.root)
+        self.foretells = settings.dry_run
+        self.is_plain = self.fits and settings.direct == "auto"
         self.narrator = Narrator()
         self.progress = Progress(
             lambda: self.budget.usage, quiet=prompt.hide_reasoning or not exits.in_command_line()
@@ -128,12 +146,71 @@ class Turn:
                     "choose a model that can, with -o sub_model"
                 )
 
+    # ---- before it runs
+
+    def begin(self) -> Iterator[StreamEvent]:
+        """What the user is told first.  Raises where a key is missing: nothing has been sent yet."""
+        settings = self.settings
+        if self.foretells:
+            yield self._record()
+            yield StreamEvent(type="text", chunk=forecast(self.seam, settings, self.run))
+            return
+        settings.root.check_key()
+        settings.sub.check_key()
+        for note in self.seam.notes:
+            yield from self.told(Noted((), note))
+        if self.fits and not settings.direct and self.seam.documents:
+            name = settings.root.model_id
+            plainly = (
+                f"This text fits {name}'s window well: one plain call would do, -m {name} or -o direct auto"
+            )
+            yield from self.told(Noted((), plainly))
+
+    # ---- one plain call
+
+    def plainly(self) -> Iterator[StreamEvent]:
+        events = self.settings.root.stream(self._plain_messages(), list(self.seam.seen.values()))
+        try:
+            while True:
+                yield next(events)
+        except StopIteration as stop:
+            yield from self._end_plainly(stop.value)
+        except LMCallError as error:
+            raise llm.ModelError(str(error)) from error
+
+    async def aplainly(self) -> AsyncGenerator[StreamEvent, None]:
+        try:
+            async for item in self.settings.root.astream(
+                self._plain_messages(), list(self.seam.seen.values())
+            ):
+                if isinstance(item, Completion):
+                    for event in self._end_plainly(item):
+                        yield event
+                else:
+                    yield item
+        except LMCallError as error:
+            raise llm.ModelError(str(error)) from error
+
+    def _plain_messages(self) -> list[Message]:
+        texts = self.seam.documents
+        parts = (
+            [f"# {name}\n\n{text}" for name, text in texts.items()] if len(texts) > 1 else [*texts.values()]
+        )
+        return [{"role": "user", "content": "\n\n".join([*parts, self.seam.query])}]
+
+    def _end_plainly(self, completion: Completion) -> Iterator[StreamEvent]:
+        self.budget.record("root", 0, completion.model, completion.usage)
+        self._log(Result(completion.text, "answered", usage=self.budget.usage, seconds=self.budget.seconds))
+        yield self._record()
+
     # ---- while it runs
 
     def __enter__(self) -> Turn:
         from rlm_core.sandbox.host import LocalSandbox
 
-        self.backend: Backend = LocalSandbox(weak=self.settings.sandbox == "weak")
+        sandbox = LocalSandbox(weak=self.settings.sandbox == "weak")
+        sandbox.start({name: context.value for name, context in self.run.task.inputs.items()})
+        self.backend: Backend = sandbox
         self.progress.__enter__()
         return self
 
@@ -170,17 +247,15 @@ class Turn:
         usage = result.usage
         if result.status == "error" and (not usage.calls or not exits.in_command_line()):
             raise llm.ModelError(result.reason)
-        self.response.set_usage(input=usage.input, output=usage.output, details=details(usage))
-        self.response.response_json = {"rlm": self._trace(result)}
-        yield StreamEvent(type="reasoning", chunk="", provider_metadata=self.seam.record)
+        self._log(result)
+        yield self._record()
         text = self._text(result)
         if text:
             yield StreamEvent(type="text", chunk=text)
-        self._log_text_once()
         if result.status == "error":
             self.say(f"Error: {result.reason}")
         if result.status == "limit":
-            self.say(f"Stopped by the limit of {result.reason}: the answer is the best so far.")
+            self.say(self._stopped(result))
         if result.status in ("error", "limit"):
             self.say(f"Spent: {spent(usage, result.seconds)}.")
         if result.unverified:
@@ -197,6 +272,23 @@ class Turn:
         return json.dumps(
             result.answer, ensure_ascii=False, indent=None if self.prompt.schema else 2, default=str
         )
+
+    def _stopped(self, result: Result) -> str:
+        limit, _, more = result.reason.partition("; ")
+        best = "no answer was found so far" if result.answer is None else "the answer is the best so far"
+        raised = f"-o max_{limit} raises it" if f"max_{limit}" in RLMOptions.model_fields else ""
+        return "; ".join(filter(None, (f"Stopped by the limit of {limit}", more, best, raised)))
+
+    def _record(self) -> StreamEvent:
+        """Where follow-ups find the context again.  No text of its own, so that an empty answer carries it
+        too."""
+        return StreamEvent(type="reasoning", chunk="", provider_metadata=self.seam.record)
+
+    def _log(self, result: Result) -> None:
+        usage = result.usage
+        self.response.set_usage(input=usage.input, output=usage.output, details=details(usage))
+        self.response.response_json = {"rlm": self._trace(result)}
+        self._log_text_once()
 
     def _trace(self, result: Result) -> dict[str, Any]:
         return {
@@ -238,6 +330,6 @@ def details(usage: RunUsage) -> dict[str, Any]:
 
 
 def spent(usage: RunUsage, seconds: float) -> str:
-    cost = "cost not known" if usage.cost is None else f"${usage.cost:.4f}"
     calls = f"{usage.calls:,} call{'' if usage.calls == 1 else 's'}"
-    return f"{calls}, {usage.input:,} tokens in, {usage.output:,} out, {cost}, {seconds:.0f} s"
+    cost = "" if usage.cost is None else f", ${usage.cost:.4f}"
+    return f"{calls}, {usage.input:,} tokens in, {usage.output:,} out{cost}, {seconds:.0f} s"

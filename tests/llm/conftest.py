@@ -87,6 +87,12 @@ class Async(_Scripted, llm.AsyncModel):
         yield text[len(text) // 2 :]
 
 
+class Keyed(_Scripted, llm.KeyModel):
+    def execute(self, prompt, stream, response, conversation, key=None):  # type: ignore[no-untyped-def]
+        self.keys.append(key)
+        yield self.reply(prompt, conversation, response)
+
+
 class WalksSync(Walks, Sync):
     pass
 
@@ -137,6 +143,20 @@ def scripted(plugin: Plugin) -> Callable[..., list[list[tuple[str, str]]]]:
         kinds = (WalksSync, WalksAsync) if walks else (Sync, Async)
         plugin.add(*(kind(model_id, answer, chats) for kind in kinds), aliases=aliases)
         return chats
+
+    return add
+
+
+@pytest.fixture
+def keyed(plugin: Plugin) -> Callable[..., list[str | None]]:
+    """Registers a model that needs the key `name`; gives the list that will hold the keys it was called
+    with."""
+
+    def add(model_id: str, script: Script, name: str) -> list[str | None]:
+        model = Keyed(model_id, script, [])
+        model.keys, model.needs_key = [], name
+        plugin.add(model)
+        return model.keys
 
     return add
 
