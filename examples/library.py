@@ -8,8 +8,7 @@ import sys
 
 from make_haystack import haystack
 
-from rlm_core import RLM, Limits
-from rlm_core.lms import ScriptedLM
+from rlm_core import RLM, Limits, LocalLM, ScriptedLM
 
 SCRIPT = [
     """The text is long, so I search all of it.
@@ -25,8 +24,6 @@ SUBMIT(re.search(r"\\d\\d-\\d\\d-\\d\\d", hits[0]).group())
 ]
 
 if "--local" in sys.argv:
-    from rlm_core.local import LocalLM
-
     rlm = RLM(LocalLM(), strategy="small", limits=Limits(iterations=6), verbose=True)
 else:
     rlm = RLM(ScriptedLM(SCRIPT), verbose=True)

@@ -6,8 +6,7 @@ mistake, reads its traceback, and goes on with the variables that it still has.
 
 import dataclasses
 
-from rlm_core import RLM
-from rlm_core.lms import ScriptedLM
+from rlm_core import RLM, ScriptedLM
 from rlm_core.rlm import Finished
 
 LETTERS = [
