@@ -15,13 +15,10 @@ from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
 from rlm_core.sandbox.output import Output, clip
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
 from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
+from rlm_core.sandbox.reserve import Reserve
 
 ERROR = 10_000  # characters of an error
 OUT_OF_MEMORY = "MemoryError: out of memory; variables are kept: delete what is no longer needed"
-SPARE, SPARES = (
-    2 << 20,
-    8,
-)  # bytes set aside, and given up when memory runs out, so that this can still be said
 HEADROOM = 60  # frames that a call to the host may need: it must not run into the recursion limit half-way
 
 
@@ -61,7 +58,7 @@ class Worker:
         self._channel, self._repl, self._stopper = channel, repl, stopper
         self._output = Output(repl.output_chars)
         self._sources: dict[str, list[str]] = {}  # of every cell so far, by file name, for tracebacks
-        self._spare: list[bytearray] = []
+        self._reserve = Reserve()
         failed = {} if "LMError" in inputs else {"LMError": LMError}
         self._globals: dict[str, Any] = namespace.make_globals(self._output.emit, failed)
         self._names = Names(repl, inputs, self._globals, self._call, self._output.emit, self._submit)
@@ -86,16 +83,14 @@ class Worker:
         filename = f"<cell {len(self._sources) + 1}>"
         self._sources[filename] = []
         try:
-            with suppress(MemoryError):  # a cell before filled it, and this one may be about to free it
-                while len(self._spare) < SPARES:
-                    self._spare.append(bytearray(SPARE))
+            self._reserve.fill()
             self._sources[filename] = request.code.split("\n")
             self._stand(
                 self._stopper.run(lambda: self._cell(request.code, filename), request.seconds), request
             )
             return self._done(self._names.variables())
         except BaseException as error:  # no memory, most likely, even to say what went wrong
-            self._give_up_spare()
+            self._reserve.give_up_part()
             self._error = f"{type(error).__name__}: the step could not be reported whole; variables are kept"
             return self._done({})
 
@@ -103,7 +98,7 @@ class Worker:
         try:
             self._channel.send(done)
         except (TypeError, ValueError, MemoryError, RecursionError) as error:
-            self._give_up_spare()
+            self._reserve.give_up_part()
             problem = (
                 f"{type(error).__name__}: {error}" if done.submitted else "MemoryError: the step's report"
             )
@@ -123,7 +118,7 @@ class Worker:
         except Stop:
             raise
         except MemoryError as error:
-            self._give_up_spare()
+            self._reserve.give_up_part()
             where = tracebacks.stack(error.__traceback__, self._sources)
             self._error = "\n".join([*where, OUT_OF_MEMORY])
         except BaseException as error:
@@ -191,11 +186,6 @@ class Worker:
         return reply.value
 
     # ---- after it
-
-    def _give_up_spare(self) -> None:
-        """One of several: memory may run out in several cells before one frees it."""
-        if self._spare:
-            self._spare.pop()
 
     def _stand(self, stopped: types.TracebackType | None, request: Execute) -> None:
         """What the stop of a cell means for its error."""
