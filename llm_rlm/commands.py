@@ -72,14 +72,16 @@ def doctor() -> None:
     """
     Check that runs are safe and possible on this machine
 
-    Exits with 1 where something that must stand is missing.
+    Each wall of the sandbox is tried. Exits with 1 where one that must stand does not.
     """
-    from rlm_core.sandbox import doctor as sandbox
+    from rlm_core.home import home
+    from rlm_core.sandbox.doctor import checks
 
-    checks = sandbox.checks()
-    for check in checks:
-        click.echo(f"{'ok' if check.ok else 'MISSING':<8} {check.name}: {check.detail}")
-    if not all(check.ok for check in checks if check.required):
+    done = checks()
+    for check in done:
+        click.echo(f"{'ok' if check.ok else 'FAILED':<7} {check.name.replace('_', ' '):<13} {check.detail}")
+    click.echo(f"\nWeights, strategies and journal are kept in {home()}")
+    if not all(check.ok for check in done):
         raise click.exceptions.Exit(1)
 
 

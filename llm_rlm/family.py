@@ -24,8 +24,11 @@ class Pair(Protocol):
     """A base model, sync and async: llm's ModelWithAliases.  Other plugins may fill `async_model` in
     later."""
 
-    model: Any
-    async_model: Any
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def async_model(self) -> Any: ...
 
 
 def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
