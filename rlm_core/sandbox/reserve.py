@@ -18,6 +18,8 @@ class Reserve:
 
     def fill(self) -> None:
         """Where less than `PLENTY` is left, nothing: the next cell needs that, if only to free some."""
+        if len(self._parts) == PARTS:
+            return
         with suppress(OSError):
             mmap.mmap(-1, PLENTY).close()
             while len(self._parts) < PARTS:
