@@ -19,10 +19,13 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from rlm_core.sandbox import parcel, wire, zygotes
 from rlm_core.sandbox.control import Hold, NewWorker
+from rlm_core.sandbox.output import clip
 from rlm_core.sandbox.protocol import (
     Done,
     Execute,
@@ -40,6 +43,12 @@ GRACE = 1.0
 itself."""
 _LATE = 10
 """A step may wait for a busy host for so many times its limit before that counts as the step's own time."""
+
+# What comes back of a step, whatever its worker sends: it keeps to less by itself.
+_SLACK = 1_000  # characters of output for saying what was cut
+_LONGEST_ERROR = 50_000
+_LONGEST_NAME = 1_000
+_MOST_VARIABLES = 10_000
 
 _MiB = 1 << 20
 _LEAST_MEMORY = 1 << 30
@@ -323,6 +332,7 @@ class LocalSession:
         self._pending, self.deadline = False, None
 
     def _check(self, frame: HostCall | Done) -> HostCall | Done:
+        """What a worker that keeps to the protocol would send, or WorkerLost."""
         repl = self._repl
         if isinstance(frame, HostCall):
             self._calls += 1
@@ -331,13 +341,20 @@ class LocalSession:
             if frame.name not in repl.tools:
                 raise WorkerLost(f"the worker called {frame.name[:100]!r}, which is none of its tools")
             return frame
-        if (
-            frame.submitted is not None
-            and frame.submitted.kind == "submit"
-            and not set(frame.submitted.values) <= set(repl.fields)
-        ):
-            raise WorkerLost("the worker submitted fields that it was not asked for")
-        return frame
+        submitted = frame.submitted
+        if submitted is not None:
+            due = {"reason"} if submitted.kind == "not_found" else set(repl.fields)
+            if set(submitted.values) != due:
+                raise WorkerLost("the worker submitted other fields than it was asked for")
+        return replace(
+            frame,
+            output=clip(frame.output, repl.output_chars + _SLACK),
+            error=None if frame.error is None else clip(frame.error, _LONGEST_ERROR),
+            variables={
+                name[:_LONGEST_NAME]: description[:_LONGEST_NAME]
+                for name, description in islice(frame.variables.items(), _MOST_VARIABLES)
+            },
+        )
 
 
 def _end(connection: socket.socket, process: Process, zygote: Zygote) -> None:

@@ -1,0 +1,301 @@
+"""Whatever a worker writes, or does not: the host gets `WorkerLost`, in time, and lives."""
+
+from __future__ import annotations
+
+import random
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from rlm_core.sandbox import wire
+from rlm_core.sandbox.host import GRACE, LocalSession
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume, Submission, WorkerLost
+from rlm_core.sandbox.sandbox import next_frame
+from rlm_core.sandbox.wire import HEADER, Ready, framed
+from rlm_core.sandbox.zygotes import Process, Zygote
+
+REPL = Repl(tools=("lookup",), fields=("answer", "reason"), output_chars=100)
+
+
+class Killed:
+    """Stands for a worker's process and its zygote, and notes whether the worker was to be killed."""
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def kill(self, process: object = None) -> bool:
+        self.killed = True
+        return True
+
+    def ended(self, wait_seconds: float) -> bool:
+        return True
+
+    def forget(self) -> None:
+        pass
+
+
+class Evil:
+    """A session, and the other end of its socket to write evil things to."""
+
+    def __init__(self, size: int = 0):
+        ours, self.socket = socket.socketpair()
+        self.process = Killed()
+        self.session = LocalSession(ours, cast(Process, self.process), cast(Zygote, self.process), REPL, size)
+
+    def close(self) -> None:
+        self.session.close()
+        self.socket.close()
+
+    def execute(self, *written: bytes, seconds: float = 0.2) -> HostCall | Done:
+        self.session.send(Execute("code", seconds))
+        writer = threading.Thread(target=self._write, args=(written,))
+        writer.start()
+        try:
+            return next_frame(self.session)
+        finally:
+            writer.join(0.5)
+            if writer.is_alive():
+                self.socket.shutdown(socket.SHUT_RDWR)
+            writer.join()
+
+    def _write(self, written: tuple[bytes, ...]) -> None:
+        try:
+            self.socket.sendall(b"".join(written))
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def evil() -> Iterator[Evil]:
+    evil = Evil()
+    yield evil
+    evil.close()
+
+
+def call(name: str = "lookup", args: tuple[Any, ...] = ()) -> bytes:
+    return wire.encode_from_worker(HostCall(name, args))
+
+
+def done(**fields: Any) -> bytes:
+    return wire.encode_from_worker(Done(**{"output": "", **fields}))
+
+
+def submission(kind: Any, values: Any) -> bytes:
+    return done(submitted=Submission(kind, values))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        framed(b""),
+        framed(b"\xc1"),
+        framed(b"\x91" * 1_000_000),  # deep
+        framed(b"\x81\xa1a" * 500_000 + b"\xc0"),
+        framed(b"\xdd\xff\xff\xff\xff"),  # a list of 2**32, they say
+        framed(b"not msgpack at all"),
+        HEADER.pack(2**32 - 1),  # a message of 4 GiB is announced
+        HEADER.pack(2**31) + b"x" * 1000,
+        done() + b"\0",  # a frame, and the beginning of another
+        done() + done(),
+        call() + done(),
+        wire.encode_from_worker(Ready({})),  # out of turn
+        wire.encode_from_worker(wire.Refused("wall", "now?")),
+        wire.encode_request(Execute("code for the host", 1.0)),
+        wire.encode_request(Resume("an answer to nothing")),
+        call("open"),
+        call("__import__"),
+        call("Lookup"),
+        call("lookup\0"),
+        submission("submit", {"answer": 1, "reason": 2, "more": 3}),
+        submission("submit", {"answer": 1}),
+        submission("submit", {}),
+        submission("not_found", {"answer": 1, "reason": 2}),
+        submission("not_found", {}),
+        submission("granted", {"reason": "x"}),
+    ],
+    ids=lambda written: written[:24].hex(),
+)
+def test_an_evil_stream_is_a_lost_worker(evil: Evil, written: bytes) -> None:
+    with pytest.raises(WorkerLost):
+        evil.execute(written)
+    assert evil.process.killed
+
+
+def test_half_a_frame_is_waited_for_until_the_deadline(evil: Evil) -> None:
+    started = time.monotonic()
+    with pytest.raises(WorkerLost, match="did not stop"):
+        evil.execute(done()[:-1])
+    assert 0.2 + GRACE <= time.monotonic() - started < 0.2 + 2 * GRACE + 2
+
+
+def test_a_trickle_of_bytes_does_not_put_the_deadline_off(evil: Evil) -> None:
+    evil.session.send(Execute("code", 0.1))
+    until = time.monotonic() + 10
+    first = None
+    for byte in framed(b"\xc0" * 1000)[:-1]:
+        evil.socket.send(bytes([byte]))
+        assert evil.session.feed() is None
+        assert evil.session.deadline is not None
+        first = first or evil.session.deadline
+        assert evil.session.deadline <= first < until
+
+
+def test_silence_is_waited_for_until_the_deadline(evil: Evil) -> None:
+    with pytest.raises(WorkerLost, match="did not stop"):
+        evil.execute()
+
+
+@pytest.mark.parametrize("written", [b"", b"\x05", done()[:-1]])
+def test_closing_or_dying_at_any_point_is_a_lost_worker(evil: Evil, written: bytes) -> None:
+    evil.session.send(Execute("code", 5))
+    evil.socket.sendall(written)
+    evil.socket.close()
+    with pytest.raises(WorkerLost, match="ended"):
+        next_frame(evil.session)
+
+
+def test_a_frame_written_just_before_dying_still_counts(evil: Evil) -> None:
+    evil.session.send(Execute("code", 5))
+    evil.socket.sendall(done(output="last words"))
+    evil.socket.close()
+    assert next_frame(evil.session) == Done("last words")
+
+
+def test_a_request_to_a_dead_worker_is_found_by_feed(evil: Evil) -> None:
+    evil.socket.close()
+    evil.session.send(Execute("x" * 1_000_000, 5))
+    with pytest.raises(WorkerLost):
+        evil.session.feed()
+
+
+def test_never_reading_does_not_block_the_host(evil: Evil) -> None:
+    assert isinstance(evil.execute(call()), HostCall)
+    started = time.monotonic()
+    evil.session.send(Resume("x" * 50_000_000))
+    assert time.monotonic() - started < 1
+    assert evil.session.wants == selectors.EVENT_READ | selectors.EVENT_WRITE
+    with pytest.raises(WorkerLost, match="did not stop"):
+        next_frame(evil.session)
+
+
+def test_an_answer_before_the_whole_request_was_read_is_an_answer(evil: Evil) -> None:
+    evil.session.send(Execute("x" * 10_000_000, 5))
+    evil.socket.sendall(done(output="did not read it all"))
+    assert next_frame(evil.session) == Done("did not read it all")
+
+
+def test_frames_before_their_turn_are_found_at_the_next_request(evil: Evil) -> None:
+    evil.execute(done())
+    evil.socket.sendall(done() + done())
+    with pytest.raises(WorkerLost, match="out of turn"):
+        evil.execute()
+
+
+def test_a_flood_of_calls_is_capped(evil: Evil, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evil.session, "_most_calls", 50)
+    evil.execute(call(), seconds=60)
+    for _ in range(49):
+        evil.session.send(Resume())
+        evil.socket.sendall(call())
+        assert isinstance(next_frame(evil.session), HostCall)
+    evil.session.send(Resume())
+    evil.socket.sendall(call())
+    with pytest.raises(WorkerLost, match="calls"):
+        next_frame(evil.session)
+
+
+def test_the_bytes_of_a_step_are_capped(evil: Evil, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evil.session, "_most_bytes", 10_000)
+    evil.execute(call(args=("x" * 6_000,)), seconds=60)
+    evil.session.send(Resume())
+    evil.socket.sendall(call(args=("x" * 6_000,)))
+    with pytest.raises(WorkerLost, match="bytes"):
+        next_frame(evil.session)
+
+
+def test_the_caps_start_anew_with_each_step(evil: Evil, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evil.session, "_most_bytes", 10_000)
+    for _ in range(5):
+        assert evil.execute(done(output="x" * 6_000))
+
+
+def test_a_report_longer_than_asked_for_is_cut(evil: Evil) -> None:
+    frame = evil.execute(
+        done(
+            output="o" * 1_000_000,
+            error="e" * 1_000_000,
+            variables={f"{i}{'n' * 5000}": "d" * 5000 for i in range(1_000)},
+        )
+    )
+    assert isinstance(frame, Done)
+    assert len(frame.output) < 2_000
+    assert len(frame.error or "") < 60_000
+    assert max(map(len, [*frame.variables, *frame.variables.values()])) <= 1_000
+
+
+def test_a_frame_of_a_million_empty_containers_is_refused_unmade(evil: Evil) -> None:
+    count = 1_500_000  # bytes on the wire; 64 times as many in memory
+    arguments = b"\xdd" + count.to_bytes(4, "big") + b"\x80" * count
+    with pytest.raises(WorkerLost, match="values in one frame"):
+        evil.execute(framed(b"\x95\xa4call\x00\xa6lookup" + arguments + b"\x80"), seconds=60)
+
+
+def test_a_lie_about_the_time_is_believed_only_so_far(evil: Evil) -> None:
+    """`ran` may say that the host was late, up to ten times the limit, and never that a step has more time
+    left."""
+    evil.session.send(Execute("code", 0.01))
+    assert evil.session.deadline is not None
+    for _ in range(4):
+        time.sleep(0.06)
+        evil.socket.sendall(call())
+        assert isinstance(next_frame(evil.session), HostCall)
+        evil.session.send(Resume())
+        evil.socket.recv(1 << 16)
+    assert evil.session.deadline - time.monotonic() < GRACE + 0.01 - (4 * 0.06 - 10 * 0.01) + 0.01
+
+
+def test_waiting_for_the_host_is_not_the_steps_own_time(evil: Evil) -> None:
+    evil.execute(call(), seconds=10)
+    time.sleep(0.3)  # the host takes its time with the call
+    evil.session.send(Resume())
+    assert evil.session.deadline is not None
+    assert evil.session.deadline - time.monotonic() > 10 + GRACE - 0.2
+
+
+def test_random_streams_never_raise_anything_else() -> None:
+    source = random.Random(11)
+    valid = [
+        call(args=((1, "two"), {3: [4]})),
+        done(output="x", variables={"a": "int"}),
+        submission("submit", {"answer": 1, "reason": ""}),
+    ]
+    frames = lost = 0
+    for _ in range(400):
+        evil = Evil()
+        data = bytearray(source.choice(valid))
+        for _ in range(source.randint(0, 3)):
+            data[source.randrange(4, len(data))] = source.randrange(256)
+        evil.session.send(Execute("code", 5))
+        evil.socket.sendall(data)
+        evil.socket.close()
+        try:
+            next_frame(evil.session)
+            frames += 1
+        except WorkerLost:
+            lost += 1
+        evil.close()
+    assert frames > 20
+    assert lost > 20
+
+
+def test_closing_twice_and_feeding_a_closed_session_is_safe(evil: Evil) -> None:
+    evil.session.close()
+    evil.session.close()
+    evil.session.send(Execute("code", 1))
+    with pytest.raises(WorkerLost):
+        evil.session.feed()
