@@ -34,15 +34,19 @@ CONTEXT = "\n".join(f"record {n}: value {n * 37 % 1_000}" for n in range(20_000)
 BATCH, SINGLE, CHILD = 120, 30, 25  # sub-calls: in one batch, one by one, of each of two children
 STEPS = {
     "root": [
-        f"parts = chunks(len(context) // {BATCH} + 1)\nfirst = llm_query_batched([f'sum of {{i}}: {{p}}' for i, p in "
-        "enumerate(parts)])  # context\nprint(len(first))",
+        f"parts = chunks(len(context) // {BATCH} + 1)\n"
+        "first = llm_query_batched([f'sum of {i}: {p}' for i, p in enumerate(parts)])\n"
+        "print(len(first))",
         "total = 0\nfor i in range(2_000_000): total += i\nprint(total, 'computed')",
         f"singles = [llm_query(f'single {{i}}') for i in range({SINGLE})]\nprint(singles[-1])",
-        "children = rlm_query_batched([('left', context[:9_000]), ('right', context[9_000:18_000])])\nprint(children)",
+        "children = rlm_query_batched([('left', context[:9_000]), ('right', context[9_000:18_000])])\n"
+        "print(children)",
         "SUBMIT('|'.join([first[0], first[-1], singles[0], singles[-1], *children, str(total)]))",
     ],
     "child": [
-        f"answers = llm_query_batched([f'{{context[:20]}} part {{i}}' for i in range({CHILD})])\nprint(len(answers))",
+        f"prompts = [f'{{context[:20]}} part {{i}}' for i in range({CHILD})]\n"
+        "answers = llm_query_batched(prompts)\n"
+        "print(len(answers))",
         "SUBMIT(answers[0] + answers[-1])",
     ],
 }
