@@ -530,7 +530,7 @@ class Run:
     def _terms(self) -> Terms:
         return Terms(
             inputs=tuple(self.task.inputs),
-            helpers=(*self.repl.helpers, *(name for name in self.repl.tools if name in SUB_CALLS)),
+            helpers=(*self.repl.helpers, *self._sub_calls()),
             tools=self.tools,
             fields=self.task.fields,
             schema=self.task.schema,
@@ -539,6 +539,12 @@ class Run:
             step_seconds=self.limits.step_seconds,
             sub_calls=self.limits.sub_calls,
         )
+
+    def _sub_calls(self) -> list[str]:
+        """The sub-call functions worth teaching: at the depth limit an `rlm_query` is a plain call."""
+        own = {*self.task.inputs, *(tool.name for tool in self.tools)}
+        deeper = self.depth + 1 < self.limits.depth
+        return [n for n in self.repl.tools if n in SUB_CALLS and n not in own and (deeper or n in QUERIES)]
 
     # ---- what the run's REPL holds
 
@@ -576,7 +582,8 @@ class Run:
         )
 
 
-SUB_CALLS = ("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched")
+QUERIES = ("llm_query", "llm_query_batched")
+SUB_CALLS = (*QUERIES, "rlm_query", "rlm_query_batched")
 LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs
 MAX_GROUNDED = 80  # characters: a longer value is prose, not a quotation
 

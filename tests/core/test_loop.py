@@ -295,6 +295,11 @@ def test_depth_0_offers_no_sub_calls_and_teaches_none():
     assert "llm_query" not in play.views[0].contract
 
 
+def test_children_are_taught_only_where_there_can_be_any():
+    assert "rlm_query" not in stage([], limits=Limits(depth=1)).run.contract
+    assert "rlm_query" in stage([], limits=Limits(depth=2)).run.contract
+
+
 def test_children_are_runs_of_their_own_and_share_the_budget():
     play = stage(
         [repl("context[0]"), repl("child_code"), repl("SUBMIT(x)")],
