@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from os.path import splitext
-from statistics import median
 from typing import Any
 
 from rlm_core.formats import PARSED, Format, sniff
@@ -175,6 +174,8 @@ def _fitting(title: str, lines: Sequence[str], room: int) -> list[str]:
 
 
 def _documents_card(value: Any, chars: int, room: int) -> str:
+    from statistics import median  # dear to import
+
     named = isinstance(value, Mapping)
     texts = list(value.values()) if named else list(value)
     names = [brief(name, 80) for name in value] if named else []

@@ -11,7 +11,6 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 
-from rlm_core import documents
 from rlm_core.card import card, is_documents
 from rlm_core.decoding import DocumentError, decode
 from rlm_core.grounding import occurs
@@ -120,6 +119,8 @@ def _printed(item: Any) -> int:
 def _resolved(value: Any) -> Any:
     """`value` with every path and all bytes in it made text."""
     if isinstance(value, os.PathLike):
+        from rlm_core import documents  # archives, XML and HTML: dear to import, and rarely wanted
+
         return documents.load(value)
     if isinstance(value, _BYTES):
         return decode(bytes(value), "the context")[0]
