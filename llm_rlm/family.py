@@ -1,6 +1,6 @@
 """The rlm- family: a twin for every model and every alias, made of nothing but names until it is used.
 
-llm looks models up in lists that it builds several times a command, so a twin is an object with two
+llm looks models up in lists that it builds several times a command, so a twin is an object with a few
 attributes; what it can do is asked of its base model when somebody wants to know."""
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from llm.parts import StreamEvent
 
 PREFIX = "rlm-"
-GENERIC = "rlm"
+GENERIC = "rlm"  # the twin of the default model, and the one line about us in the list of models
+ADVERT = " (any model as rlm-MODEL, for texts of any length: llm models -q rlm)"
 BUILT_IN = "glm-4.7"
 
 
@@ -40,7 +41,8 @@ def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
         register(*_built_in())
     pairs = [pair for pair in model_aliases if not is_twin(pair.model.model_id)]
     if GENERIC not in names:
-        register(Generic(DefaultPair()), AsyncGeneric(DefaultPair()))
+        default = DefaultPair()
+        register(Twin(default, GENERIC, ADVERT), AsyncTwin(default, GENERIC, ADVERT))
     if not _must_not_show():
         for pair in pairs:
             register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
@@ -129,12 +131,13 @@ class _Twin:
     supports_tools = True
     key: str | None = None
 
-    def __init__(self, pair: Pair):
+    def __init__(self, pair: Pair, model_id: str = "", about: str = ""):
         self.pair = pair
-        self.model_id = PREFIX + pair.model.model_id
+        self.model_id = model_id or PREFIX + pair.model.model_id
+        self.about = about
 
     def __str__(self) -> str:
-        return f"RLM: {self.model_id}"
+        return f"RLM: {self.model_id}{self.about}"
 
     @property
     def base(self) -> Any:
@@ -163,7 +166,7 @@ class _Twin:
         return explicit_key or self.key
 
 
-class Twin(_Twin, llm.KeyModel):
+class Twin(_Twin, llm.KeyModel):  # type: ignore[misc, override]
     def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
     ) -> Iterator[str | StreamEvent]:
@@ -172,7 +175,7 @@ class Twin(_Twin, llm.KeyModel):
         yield from turn.run(self, prompt, stream, response, key)
 
 
-class AsyncTwin(_Twin, llm.AsyncKeyModel):
+class AsyncTwin(_Twin, llm.AsyncKeyModel):  # type: ignore[misc, override]
     async def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
     ) -> AsyncGenerator[str | StreamEvent, None]:
@@ -180,23 +183,3 @@ class AsyncTwin(_Twin, llm.AsyncKeyModel):
 
         async for event in turn.arun(self, prompt, stream, response, key):
             yield event
-
-
-class _Generic:
-    """`rlm`: the twin of the default model, and the one line about us in the list of models."""
-
-    model_id = GENERIC
-
-    def __init__(self, pair: Pair):
-        self.pair = pair
-
-    def __str__(self) -> str:
-        return "RLM: rlm (any model as rlm-MODEL, for texts of any length: llm models -q rlm)"
-
-
-class Generic(_Generic, Twin):
-    pass
-
-
-class AsyncGeneric(_Generic, AsyncTwin):
-    pass
