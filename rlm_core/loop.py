@@ -32,6 +32,7 @@ R = TypeVar("R")
 Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
 
 DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
+PUSHES_BACK = frozenset({"no code yet", "unseen output", "not grounded"})
 FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
 
 
@@ -57,12 +58,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The root LM's reply, read."""
+    """The root LM's reply, read.  `submission`: the values themselves, where a front has its own way to ask for
+    the last answer."""
 
     step: replies.Step
     text: str
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    submission: Submission | None = None
 
     @classmethod
     def read(cls, completion: Completion) -> Reply:
@@ -208,6 +211,8 @@ class Run:
     sub_window: int | None = None  # of sub-calls' model
     depth: int = 0
     path: Path = ()
+    offers: frozenset[str] | None = None  # the helpers and sub-calls that its REPL can offer; None: all
+    pushes_back: frozenset[str] = PUSHES_BACK  # the rules by which a submission may be pushed back
 
     turns: list[Turn] = field(default_factory=list)
     shown: list[Turn] = field(default_factory=list)  # the turns as the root LM sees them, compacted
@@ -294,14 +299,17 @@ class Run:
         if isinstance(reply, Failed):
             return self.result("limit", f"iterations; the last ask failed: {reply.error}")
         step = reply.step
-        done = Done("", None)
-        if step.code:
+        done = Done("", None, reply.submission)
+        if reply.submission:
+            pass
+        elif step.code:
             done = yield from self._execute(step.code)
         elif step.final:
             done = yield from self._final(step.final)
         elif step.prose and len(self.task.fields) == 1:
             done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
-        yield self._record(step, done, "", turn)
+        if not reply.submission:
+            yield self._record(step, done, "", turn)
         if done.submitted:
             values, _ = self._judge(done.submitted, step, done, last=True)
             if values is not None:
@@ -364,17 +372,19 @@ class Run:
     def _recurse(
         self, calls: tuple[tuple[Any, ...], ...]
     ) -> Generator[Request[Any] | Event, Any, list[str | LMError]]:
+        """Each call is (query, context), or (query,) for the inputs of this run itself."""
+        tasks = tuple(self._child_task(*call) for call in calls)
         if self.depth + 1 >= self.limits.depth:  # at the depth limit a plain call
-            return (
-                yield from self._query(
-                    tuple(f"{query}\n\n{_plain(context)}" for query, context in calls), None
-                )
-            )
-        children = tuple(self._child(str(query), context) for query, context in calls)
-        self.budget.reserve_sub_calls(len(children))
+            return (yield from self._query(tuple(map(_as_prompt, tasks)), None))
+        self.budget.reserve_sub_calls(len(tasks))
+        children = tuple(map(self._child, tasks))
         yield SubCalling(self.path, "rlm_query", len(children))
         results = yield from Recurse(children)
         return self._returned(_answer(result) if isinstance(result, Result) else result for result in results)
+
+    def _child_task(self, query: Any, *context: Any) -> Task:
+        inputs = {"context": Context.of(context[0])} if context else self.task.inputs
+        return Task(str(query), inputs)
 
     def _returned(self, answers: Any) -> list[str | LMError]:
         texts = [
@@ -383,10 +393,10 @@ class Run:
         self.seen.extend(text for text in texts if not isinstance(text, LMError))
         return texts
 
-    def _child(self, query: str, context: Any) -> Run:
+    def _child(self, task: Task) -> Run:
         self.children += 1
         return Run(
-            Task(query, {"context": Context.of(context)}),
+            task,
             self.budget,
             self.strategy,
             self.tools,
@@ -394,6 +404,8 @@ class Run:
             self.sub_window,
             self.depth + 1,
             (*self.path, self.children),
+            self.offers,
+            self.pushes_back,
         )
 
     # ---- finals
@@ -450,7 +462,7 @@ class Run:
 
     def _push(self, rule: str) -> bool:
         """Whether this rule may still push back; it may once in a run."""
-        fresh = rule not in self.pushed_back
+        fresh = rule in self.pushes_back and rule not in self.pushed_back
         self.pushed_back.add(rule)
         return fresh
 
@@ -553,15 +565,18 @@ class Run:
         """What the run's sandbox session must offer.  An input or a tool that bears a helper's name wins."""
         own = {*self.task.inputs, *(tool.name for tool in self.tools)}
         default = Repl()
-        sub_calls = SUB_CALLS if self.limits.depth > self.depth else ()
+        sub_calls = self._offered(SUB_CALLS) if self.limits.depth > self.depth else ()
         return Repl(
             tools=(*(tool.name for tool in self.tools), *(name for name in sub_calls if name not in own)),
-            helpers=tuple(name for name in default.helpers if name not in own),
+            helpers=tuple(name for name in self._offered(default.helpers) if name not in own),
             fields=self.task.fields,
             ready_answer="answer" not in own,
             output_chars=self._output_chars(),
             memory=self.limits.memory,
         )
+
+    def _offered(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if self.offers is None or name in self.offers)
 
     def _output_chars(self) -> int:
         most = self.strategy.output_chars or self.limits.output_chars
@@ -598,8 +613,9 @@ def _as_text(final: replies.Final | None) -> str:
     return f"FINAL_VAR({final.var})" if final.var else f"FINAL({final.value})"
 
 
-def _plain(context: Any) -> str:
-    return context if isinstance(context, str) else str(context)
+def _as_prompt(task: Task) -> str:
+    """A child's task as the prompt of a plain call."""
+    return "\n\n".join([task.query, *(str(context.value) for context in task.inputs.values())])
 
 
 def _answer(result: Result) -> str | Failed:

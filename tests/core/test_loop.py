@@ -295,6 +295,21 @@ def test_depth_0_offers_no_sub_calls_and_teaches_none():
     assert "llm_query" not in play.views[0].contract
 
 
+def test_a_child_without_a_context_of_its_own_has_its_parents():
+    play = stage(
+        [repl("context[0]"), repl("child_code"), repl("SUBMIT(x)")],
+        {
+            "context[0]": [HostCall("rlm_query", ("Who?",)), printed("")],
+            "child_code": submitted("Bob"),
+            "SUBMIT(x)": submitted("4711"),
+        },
+        limits=Limits(depth=2),
+    )
+    play.play()
+    assert play.views[1].card == play.views[0].card
+    assert play.resumed() == ["Bob"]
+
+
 def test_children_are_taught_only_where_there_can_be_any():
     assert "rlm_query" not in stage([], limits=Limits(depth=1)).run.contract
     assert "rlm_query" in stage([], limits=Limits(depth=2)).run.contract
