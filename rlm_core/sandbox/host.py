@@ -359,7 +359,8 @@ class LocalSession:
 
 def _end(connection: socket.socket, process: Process, zygote: Zygote) -> None:
     """Kills a worker; the kernel and its zygote clear it away."""
-    zygote.kill(process)
+    if process.is_ours:
+        zygote.kill(process)
+        process.ended(wait_seconds=5.0)
     connection.close()
-    process.ended(wait_seconds=5.0)
     process.forget()

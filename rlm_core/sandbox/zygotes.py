@@ -48,11 +48,13 @@ class Process:
         self._owner = os.getpid()
         self._descriptor = descriptors[0] if descriptors else None
 
+    @property
+    def is_ours(self) -> bool:
+        """Not in a child that the host forked: it is not the child's to end."""
+        return os.getpid() == self._owner
+
     def kill(self) -> bool:
-        """Whether that could be done from here.  Not in a child that the host forked: it is not the
-        child's to end."""
-        if os.getpid() != self._owner:
-            return True
+        """Whether that could be done from here."""
         if self._descriptor is None:
             return False
         try:
@@ -128,7 +130,7 @@ class Zygote:
             pass
         with self._lock:
             self._connection.close()
-        if self.process is not None:
+        if self.process is not None and self.process.is_ours:
             self.process.kill()
             self.process.ended(wait_seconds=1.0)
             self.process.forget()

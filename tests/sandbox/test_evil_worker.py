@@ -25,6 +25,8 @@ REPL = Repl(tools=("lookup",), fields=("answer", "reason"), output_chars=100)
 class Killed:
     """Stands for a worker's process and its zygote, and notes whether the worker was to be killed."""
 
+    is_ours = True
+
     def __init__(self) -> None:
         self.killed = False
 
