@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMES = frozenset(
     {"grep", "chunks", "print", "SHOW_VARS", "SUBMIT", "NOT_FOUND", "FINAL_VAR"}
@@ -165,15 +166,13 @@ _TAG = re.compile(r"([ \t]*)<(code|tool_call)>(.*)")
 _LABEL = re.compile(r"[{. \t]*([\w+#-]*)\}?(.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     raw: str
     rank: int
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
+class _Opening(NamedTuple):
     """A line that begins a block.  `first`: code on that line; `whole`: the block also ends on it."""
 
     indent: int
