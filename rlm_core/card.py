@@ -105,7 +105,7 @@ def _format_line(found: Scan, format: str, chars: int, data: str | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+    return f"{int(share * 100)}%" if share >= 0.1 else f"{share:.1%}"
 
 
 def _samples(text: str, room: int, small: bool) -> list[str]:
@@ -182,7 +182,7 @@ def _documents_card(value: Any, chars: int, room: int) -> str:
     sizes = list(map(len, texts))
     what = "1 document" if len(texts) == 1 else f"{len(texts):,} documents"
     each = (
-        f"; {min(sizes):,} to {max(sizes):,} characters each, median {int(median(sizes)):,}"
+        f"; {min(sizes):,} to {max(sizes):,} characters each, median {sorted(sizes)[len(sizes) // 2]:,}"
         if len(texts) > 1
         else ""
     )
