@@ -28,6 +28,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from functools import cache
 
 NOBODY = 65534
 _CPU_SECONDS = 24 * 3600  # of a worker's whole life; a step's limit is the host's to keep
@@ -98,8 +99,13 @@ def allowed_numbers() -> set[int]:
 
 
 def preload() -> None:
-    """Loads what `lock` will need: it can load nothing itself."""
-    _library()
+    """Makes ready, in the zygote, what each of its workers would make for itself."""
+    if sys.platform == "linux":
+        _library()
+        try:
+            _filter()
+        except Missing:
+            pass  # `lock` will say so
 
 
 def settle() -> None:
@@ -168,6 +174,7 @@ def _nowhere() -> str:
 # ---- Linux
 
 
+@cache
 def _library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -259,6 +266,7 @@ def _machine() -> tuple[int, int]:
     return _MACHINES[platform.machine()]
 
 
+@cache
 def _filter() -> bytes:
     """The allow-list as a classic BPF program (struct sock_filter: code, jump if true, jump if false, k)."""
     arch, column = _machine()

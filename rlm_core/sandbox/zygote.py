@@ -101,9 +101,9 @@ class Zygote:
         finally:
             os._exit(1)
 
-    def _become_run(self, descriptor: int) -> NoReturn:
+    def _become_run(self, connection: int) -> NoReturn:
         os.setsid()
-        Zygote(socket.socket(fileno=_keep_only(descriptor)), holds_run=True).serve()
+        Zygote(socket.socket(fileno=self._keep_only(connection, [connection])), holds_run=True).serve()
 
     def _become_worker(self, order: NewWorker, descriptors: list[int]) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -115,7 +115,7 @@ class Zygote:
                 inputs.update(zip(order.own, parcel.read(descriptors[1], order.layout), strict=True))
         except Exception as error:
             refusal = wire.Refused("start", f"{type(error).__name__}: {error}")
-        channel = wire.Channel(_keep_only(descriptors[0]), order.limit)
+        channel = wire.Channel(self._keep_only(descriptors[0], descriptors), order.limit)
         try:
             walls = oswall.lock(order.memory, weak=order.weak)
         except oswall.Missing as missing:
@@ -129,6 +129,17 @@ class Zygote:
             probes.serve(channel)
         else:
             worker.serve(channel, inputs, order.repl)
+
+    def _keep_only(self, descriptor: int, descriptors: list[int]) -> int:
+        """Closes every descriptor but this one, which is number 3 from now on, and the standard three, which
+        are /dev/null.  A zygote has no others: it was exec'd with none, and opens none."""
+        self.connection.close()
+        if descriptor != 3:
+            os.dup2(descriptor, 3, inheritable=False)
+        for received in descriptors:
+            if received != 3:
+                os.close(received)
+        return 3
 
     def _kill(self, pid: int) -> None:
         """Only a child that is not reaped, so that its number is still its own."""
@@ -156,12 +167,3 @@ def _process_descriptor(pid: int) -> list[int]:
         return [os.pidfd_open(pid)]
     except (AttributeError, OSError):  # not Linux; or an old kernel, or a container that forbids it
         return []
-
-
-def _keep_only(descriptor: int) -> int:
-    """Closes every descriptor but this one, which is number 3 from now on, and the standard three, which
-    are /dev/null."""
-    if descriptor != 3:
-        os.dup2(descriptor, 3, inheritable=False)
-    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-    return 3
