@@ -5,7 +5,8 @@ Four tables (docs/JOURNAL.md has queries worth having):
     runs      one row a run: when, by whom, with what, and what it came to
     contexts  the inputs of runs, compressed, once by hash
     events    what happened, in order; prompts of sub-calls as pieces of the inputs (see `rlm_core.pieces`)
-    answers   what LMs and tools returned, by (run, path, number, slot): what a resume does not ask again
+    answers   what came of calls of LMs and tools, by (run, path, number, slot): what a resume does not ask
+              again, but for those that failed
 
 A row is committed before the run goes on, so a killed process loses nothing that was answered.  Where the
 file cannot be written the run goes on unrecorded, and says so once.  Keys of APIs are never given to this
@@ -36,7 +37,7 @@ from rlm_core.contract import Tool
 from rlm_core.events import Event, SubCalled
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
-from rlm_core.loop import Query, Reply, Request, Result, Run, Task, UseTool
+from rlm_core.loop import Failed, Query, Reply, Request, Result, Run, Task, UseTool
 from rlm_core.pieces import Pieces
 from rlm_core.sandbox import values
 from rlm_core.tree import Key
@@ -63,8 +64,21 @@ CREATE TABLE answers (
     PRIMARY KEY (run, path, number, slot)
 ) WITHOUT ROWID;
 """
+# A run that goes on tells again what happened before.  Only what came out otherwise takes its place, so that
+# times stay those of the calls, and what failed at first is not what is shown in the end.
+TELL = """
+INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET at = excluded.at, data = excluded.data
+WHERE json_remove(data, '$.seconds', '$.done') <> json_remove(excluded.data, '$.seconds', '$.done')
+"""
 MIGRATIONS: dict[int, str] = {}
 """Version -> the statements that lead from it to the next."""
+
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Reply, Completion, Failed)}
+"""Of answers; anything else, what tools return, is "value"."""
+
+Answers = dict[tuple[str, int, int], sqlite3.Row]
+"""Rows of `answers` by (path, number, slot)."""
 
 EVENT_TYPES = {
     kind.__name__: kind
@@ -86,6 +100,34 @@ class About:
     sub_model: str
     query: str
     setup: dict[str, Any] = field(default_factory=dict)
+
+
+def about(row: Mapping[str, Any]) -> About:
+    """Of a row of `runs`."""
+    return About(row["source"], row["model"], row["sub_model"], row["query"], json.loads(row["setup"]))
+
+
+def again(about: About, inputs: Mapping[str, Any], tools: tuple[Tool, ...] = (), **task: Any) -> Run:
+    """A recorded run, from its beginning.  `task`: more fields of its `Task`."""
+    setup = about.setup
+    return Run(
+        Task(about.query, {name: Context.of(value) for name, value in inputs.items()}, **task),
+        Budget(Limits(**setup["limits"])),
+        strategies.from_dict(setup["strategy"]),
+        tools,
+        setup["window"],
+        setup["sub_window"],
+    )
+
+
+def recalled(answers: Answers, key: Key, request: Request[Any]) -> Any:
+    """What came of this request, `Failed` where the call failed, or None where it was not made."""
+    row = answers.get(_place(key))
+    if row is None or row["asked"] != _asked(request):
+        return None
+    if row["kind"] == "value":
+        return values.Decoder(Any).decode(row["value"])
+    return msgspec.json.decode(row["value"], type=KINDS[row["kind"]])
 
 
 def setup_of(run: Run) -> dict[str, Any]:
@@ -113,8 +155,7 @@ class Journal:
     def resume(self, run: str) -> Recorder:
         """A recorder that recalls what this run was answered.  Raises JournalError."""
         row = self.run(run)
-        about = About(row["source"], row["model"], row["sub_model"], row["query"], json.loads(row["setup"]))
-        return Recorder(self, row["id"], self.inputs(row), about, row["chars"], again=True)
+        return Recorder(self, row["id"], self.inputs(row), about(row), row["chars"], again=True)
 
     # ---- reading
 
@@ -142,6 +183,12 @@ class Journal:
             raise JournalError(f"the context of run {row['id']} was not kept, so it cannot be made again")
         inputs: dict[str, Any] = values.Decoder(Any).decode(zlib.decompress(kept["data"]))
         return inputs
+
+    def answers(self, run: str) -> Answers:
+        """What came of the calls of a run, given by its whole id."""
+        with closing(self.connect()) as db:
+            rows = db.execute("SELECT * FROM answers WHERE run = ?", (run,))
+            return {(row["path"], row["number"], row["slot"]): row for row in rows}
 
     def events(self, run: str) -> Iterator[tuple[float, int, Event]]:
         """(time, number, event) of a run, in order; prompts whole where the inputs were kept."""
@@ -207,7 +254,7 @@ class Journal:
 class Recorder:
     """Writes one run, and recalls what it was answered before: the `Record` of its tree.
 
-    problem  why nothing more is written, once that is so"""
+    problem  a line for the user, once something could not be written: nothing more is then"""
 
     def __init__(
         self,
@@ -222,18 +269,17 @@ class Recorder:
         self.problem = ""
         self._journal = journal
         self._pieces = Pieces(inputs)
-        self._answers: dict[tuple[str, int, int], sqlite3.Row] = {}
+        self._answers: Answers = {}
         self._keeping: threading.Thread | None = None
         self._db: sqlite3.Connection | None = None
         try:
             self._db = journal.connect()
         except JournalError as error:
-            self.problem = str(error)
+            self._fail(error)
             return
         if again:
             self._write("UPDATE runs SET ended = NULL, status = NULL, pid = ? WHERE id = ?", os.getpid(), run)
-            rows = self._db.execute("SELECT * FROM answers WHERE run = ?", (run,))
-            self._answers = {(row["path"], row["number"], row["slot"]): row for row in rows}
+            self._answers = journal.answers(run)
         else:
             self._write(
                 "INSERT INTO runs (id, started, pid, source, model, sub_model, query, chars, setup)"
@@ -252,29 +298,17 @@ class Recorder:
             self._keeping.start()  # compressing a long text takes seconds: beside the first LM call
 
     def again(self, tools: tuple[Tool, ...] = (), **task: Any) -> Run:
-        """The recorded run, from its beginning.  `task`: more fields of its `Task`."""
-        setup = self.about.setup
-        return Run(
-            Task(self.about.query, {name: Context.of(value) for name, value in self.inputs.items()}, **task),
-            Budget(Limits(**setup["limits"])),
-            strategies.from_dict(setup["strategy"]),
-            tools,
-            setup["window"],
-            setup["sub_window"],
-        )
+        """The recorded run, from its beginning."""
+        return again(self.about, self.inputs, tools, **task)
 
     # ---- Record
 
     def recall(self, key: Key, request: Request[Any]) -> Any:
-        row = self._answers.get(_place(key))
-        if row is None or row["asked"] != _asked(request):
-            return None
-        if row["kind"] == "value":
-            return values.Decoder(Any).decode(row["value"])
-        return msgspec.json.decode(row["value"], type=Reply if row["kind"] == "Reply" else Completion)
+        answer = recalled(self._answers, key, request)
+        return None if isinstance(answer, Failed) else answer  # it is tried again
 
     def keep(self, key: Key, request: Request[Any], value: Any) -> None:
-        if isinstance(value, (Reply, Completion)):
+        if isinstance(value, (Reply, Completion, Failed)):
             kind, data = type(value).__name__, msgspec.json.encode(value)
         else:
             try:
@@ -297,7 +331,7 @@ class Recorder:
             slot = event.slot
             data["prompt"] = self._pieces.cut(event.prompt)
         self._write(
-            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+            TELL,
             self.run,
             _path(event.path),
             number,
@@ -334,6 +368,7 @@ class Recorder:
         if self._keeping:
             self._keeping.join()
         if self._db:
+            self._write("UPDATE runs SET ended = ? WHERE id = ? AND ended IS NULL", time.time(), self.run)
             self._db.close()
             self._db = None
 
@@ -348,7 +383,7 @@ class Recorder:
                     db.execute("INSERT OR IGNORE INTO contexts VALUES (?, ?, ?)", (digest, len(data), packed))
                 db.execute("UPDATE runs SET context = ? WHERE id = ?", (digest, self.run))
         except (sqlite3.Error, JournalError) as error:
-            self.problem = self.problem or f"{self._journal.path}: {error}"
+            self._fail(error)
 
     def _write(self, statement: str, *parameters: Any) -> None:
         if self._db is None or self.problem:
@@ -356,7 +391,11 @@ class Recorder:
         try:
             self._db.execute(statement, parameters)
         except sqlite3.Error as error:
-            self.problem = f"{self._journal.path}: {error}"
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        where = "" if isinstance(error, JournalError) else f"{self._journal.path}: "
+        self.problem = self.problem or f"this run is not, or not wholly, in the journal: {where}{error}"
 
 
 def _new_id() -> str:
@@ -375,8 +414,7 @@ def _place(key: Key) -> tuple[str, int, int]:
 
 def _asked(request: Request[Any]) -> str:
     """What tells that a request is the one that was answered.  A root LM's is told by its place alone: its
-    prompt says how
-    much time is left."""
+    prompt says how much time is left."""
     if isinstance(request, Query):
         asked = f"{request.model}\n{request.prompts[0]}"
     elif isinstance(request, UseTool):

@@ -54,18 +54,20 @@ class Failed:
     error: str
     kind: str = "error"
     usage: Usage | None = None
+    seconds: float = 0.0  # how long the root LM was waited for
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The root LM's reply, read.  `submission`: the values themselves, where a front has its own way to ask for
-    the last answer."""
+    """The root LM's reply, read.  `submission`: the values themselves, where a front asks for the last answer in
+    its own way."""
 
     step: replies.Step
     text: str
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     submission: Submission | None = None
+    seconds: float = 0.0  # how long it was waited for
 
     @classmethod
     def read(cls, completion: Completion) -> Reply:
@@ -255,9 +257,10 @@ class Run:
             self._compact(0.0, KEPT_SHARE / 2)
             reply = yield from Ask(self._view(closing))
         if isinstance(reply, Failed):
-            yield Replied(self.path, turn, "", "", error=reply.error)
+            yield Replied(self.path, turn, "", "", error=reply.error, seconds=reply.seconds)
         else:
-            yield Replied(self.path, turn, reply.text, reply.step.code, reply.usage, reply.model)
+            code, used = reply.step.code, (reply.usage, reply.model)
+            yield Replied(self.path, turn, reply.text, code, *used, seconds=reply.seconds)
         return reply
 
     def _act(self, step: replies.Step, turn: int) -> Generator[Request[Any] | Event, Any, Result | None]:

@@ -122,36 +122,26 @@ class RLM:
                 try:
                     event = next(events)
                 except StopIteration as stop:
-                    self._keep(recorder, stop.value)
                     yield Finished((), stop.value)
                     return
                 tell(event)
                 yield event
-        except KeyboardInterrupt as interrupt:
-            self._keep(recorder, interrupt.result)  # type: ignore[attr-defined]
-            raise
         finally:
             events.close()
             self._close(backend, recorder)
 
     async def _adrive(self, run: Run, recorder: Recorder | None) -> AsyncIterator[Event]:
-        import asyncio  # a sync user need not wait for it
-
-        from rlm_core.adrive import adrive
+        from rlm_core.adrive import adrive  # brings asyncio along: a sync user need not wait for it
 
         backend, tell = self._backend(), self._narrator()
         items = adrive(run, AsyncFront(self), backend, recorder)
         try:
             async for item in items:
                 if isinstance(item, Result):
-                    self._keep(recorder, item)
                     yield Finished((), item)
                 else:
                     tell(item)
                     yield item
-        except asyncio.CancelledError as cancelled:
-            self._keep(recorder, cancelled.result)  # type: ignore[attr-defined]
-            raise
         finally:
             await items.aclose()
             self._close(backend, recorder)
@@ -178,13 +168,6 @@ class RLM:
         inputs = {name: context.value for name, context in run.task.inputs.items()}
         return self.journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
 
-    def _keep(self, recorder: Recorder | None, result: Result) -> None:
-        if recorder is None:
-            return
-        recorder.finish(result)
-        if recorder.problem:
-            print(f"this run is not, or not wholly, in the journal: {recorder.problem}", file=sys.stderr)
-
     def _backend(self) -> Backend:
         if not isinstance(self.sandbox, str):
             return self.sandbox
@@ -199,6 +182,8 @@ class RLM:
             backend.close()
         if recorder:
             recorder.close()
+            if recorder.problem:
+                print(recorder.problem, file=sys.stderr)
 
     def _narrator(self) -> Callable[[Event], None]:
         if not self.verbose:

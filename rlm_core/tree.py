@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 
 from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
 from rlm_core.limits import LimitReached
-from rlm_core.lms import Completion, Usage
+from rlm_core.lms import Completion
 from rlm_core.loop import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, Result, Run, Status, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
 
@@ -32,10 +32,14 @@ class Record(Protocol):
     def recall(self, key: Key, request: Request[Any]) -> Any:
         """What came of this request before, or None."""
 
-    def keep(self, key: Key, request: Request[Any], value: Any) -> None: ...
+    def keep(self, key: Key, request: Request[Any], value: Any) -> None:
+        """What came of a request: the answer, or `Failed`."""
 
     def tell(self, event: Event, number: int) -> None:
         """An event, and the number of the request that its run was at."""
+
+    def finish(self, result: Result) -> None:
+        """What the whole came to, whichever way it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,11 @@ class Tree:
         if isinstance(job.request, InSandbox):
             self._settle_frame(job, value)
             return
+        if isinstance(job.request, Ask):
+            value = replace(value, seconds=self._since(job))
         if isinstance(job.request, (Ask, Query)):
             self._settle_call(job, value)
-        if self.record and not isinstance(value, Failed):
+        if self.record:
             self.record.keep(job.key, job.request, value)
         self._arrived(job, value)
 
@@ -197,7 +203,7 @@ class Tree:
         value = self.record.recall(job.key, job.request) if self.record else None
         if value is not None:
             if isinstance(job.request, (Ask, Query)):
-                self._count(job, value.model, value.usage)
+                self._count(job, value)
             self._arrived(job, value)
         elif isinstance(job.request, Query) or (isinstance(job.request, Ask) and not job.is_root):
             self._calls.append(job)
@@ -232,12 +238,15 @@ class Tree:
             self._calling -= 1
         self.budget.release(job.reserved)
         if value.usage is not None:
-            self._count(job, "" if isinstance(value, Failed) else value.model, value.usage)
+            self._count(job, value)
             self._check()
 
-    def _count(self, job: Job, model: str, usage: Usage) -> None:
+    def _count(self, job: Job, value: Reply | Completion | Failed) -> None:
+        if value.usage is None:
+            return
         depth = job.live.run.depth + isinstance(job.request, Query)
-        self.budget.record(job.role, depth, model, usage)
+        model = "" if isinstance(value, Failed) else value.model
+        self.budget.record(job.role, depth, model, value.usage)
 
     def _arrived(self, job: Job, value: Any) -> None:
         if isinstance(job.request, UseTool):
@@ -271,6 +280,8 @@ class Tree:
         self._tell(live, Ended(live.run.path, result.status, result.answer, result.reason))
         if live.parent is None:
             self.result = result
+            if self.record:
+                self.record.finish(result)
         else:
             self._fill(live.parent, live.slot, result)
 

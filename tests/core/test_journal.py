@@ -46,7 +46,6 @@ def record(journal, replies=REPLIES, cells=CELLS, recorder=None, **more):
         **more,
     )
     result = play.play()
-    recorder.finish(result)
     recorder.close()
     return play, result, recorder
 
