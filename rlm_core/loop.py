@@ -59,8 +59,8 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The root LM's reply, read.  `submission`: the values themselves, where a front asks for the last answer in
-    its own way."""
+    """The root LM's reply, read.  `submission`: the values themselves, where a front asks for the last answer
+    in its own way."""
 
     step: replies.Step
     text: str

@@ -1,0 +1,130 @@
+"""How the action step speaks to its LM: plain chat messages, exactly those that the `llm` plugin sends.
+
+The prompt's three parts keep apart: the contract comes with the call, in the signature's instructions, and
+reaches no trace, no demo and no saved file; the strategy is what the predictor's own instructions and demos
+say; the card and the turns are the call's inputs.
+
+A demo is a whole trajectory: the fields of its last step, and what came before in `repl_history`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dspy
+from dspy.primitives.repl_types import REPLEntry, REPLHistory
+
+from rlm_core import contract, replies
+from rlm_core.loop import Turn, View
+from rlm_core.strategies import Example, Step
+
+
+class RLMAdapter(dspy.ChatAdapter):  # type: ignore[misc]
+    """Renders the view of one call.  Replies are read as fenced code; those in ChatAdapter's or JSONAdapter's
+    form are understood too."""
+
+    def __init__(self, view: View):
+        super().__init__(use_json_adapter_fallback=False)
+        self.view = view
+
+    def format(
+        self, signature: type[dspy.Signature], demos: list[Any], inputs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        examples = tuple(example(demo) for demo in demos if is_demo(demo))
+        strategy = replace(self.view.strategy, advice=signature.instructions, examples=examples)
+        return [dict(m) for m in replace(self.view, contract="", strategy=strategy).messages()]
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        if "[[ ##" in completion:
+            fields: dict[str, Any] = super().parse(signature, completion)
+            return fields
+        return read_json(completion) or read(completion)
+
+
+def read(text: str) -> dict[str, Any]:
+    """A reply's reasoning and code.  One without code is all reasoning: it may end in a text-level final."""
+    step = replies.read(text)
+    return {"reasoning": step.prose, "code": step.code} if step.code else {"reasoning": text, "code": ""}
+
+
+def read_json(text: str) -> dict[str, Any] | None:
+    """The same from JSONAdapter's form, or None."""
+    if not (text.lstrip().startswith(("{", "```json")) and '"code"' in text):
+        return None
+    try:
+        fields = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        return {"reasoning": str(fields.get("reasoning", "")), "code": str(fields["code"])}
+    except (ValueError, KeyError):
+        return None
+
+
+# ---- a view, as the fields of the action step
+
+
+def history(turns: Sequence[Turn], max_output_chars: int) -> REPLHistory:
+    entries = [REPLEntry(reasoning=t.reasoning, code=t.code, output=t.shown) for t in turns]
+    return REPLHistory(entries=entries, max_output_chars=max(max_output_chars, 100))
+
+
+def task(view: View) -> str:
+    """The first user message: card and question."""
+    return contract.task(view.card, view.query, contract.WORDINGS[view.strategy.wording])
+
+
+# ---- demos and worked examples
+
+
+def is_demo(demo: Mapping[str, Any]) -> bool:
+    """Whether it is a step of a run, and not a raw example of a training set."""
+    return "code" in demo and "reasoning" in demo
+
+
+def demo_of(view: View, reasoning: str, code: str, turns: Sequence[Turn] | None = None) -> dict[str, Any]:
+    """A step with all that led to it, small and plain: of the card only the first line, so that what is saved
+    holds no context."""
+    turns = view.turns if turns is None else turns
+    cut = replace(view, card=view.card.partition("\n")[0])
+    return {
+        "variables_info": task(cut),
+        "repl_history": [{"reasoning": t.reasoning, "code": t.code, "output": printed(t)} for t in turns],
+        "iteration": str(len(turns) + 1),
+        "reasoning": reasoning,
+        "code": code,
+        "card": cut.card,
+        "query": view.query,
+    }
+
+
+def printed(turn: Turn) -> str:
+    return "\n".join(part for part in (turn.output.rstrip("\n"), turn.error) if part)
+
+
+def example(demo: Mapping[str, Any]) -> Example:
+    """A demo as the worked example that a strategy holds."""
+    before = demo.get("repl_history")
+    if isinstance(before, REPLHistory):
+        before = [entry.model_dump() for entry in before.entries]
+    steps = [Step(**_texts(turn)) for turn in before] if isinstance(before, list) else []
+    last = Step(str(demo["reasoning"] or ""), str(demo["code"] or ""))
+    card = demo.get("card", demo.get("variables_info", ""))
+    return Example(str(demo.get("query", "")), str(card), (*steps, last))
+
+
+def demo(example: Example, wording: str) -> dict[str, Any]:
+    """A worked example as a demo."""
+    *before, last = example.steps
+    view = View("", _strategy(wording), example.card, example.query)
+    turns = [Turn(step.reasoning, step.code, step.output) for step in before]
+    return demo_of(view, last.reasoning, last.code, turns)
+
+
+def _strategy(wording: str) -> Any:
+    from rlm_core.strategies import Strategy
+
+    return Strategy("", "", wording=wording)
+
+
+def _texts(turn: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(turn.get(name) or "") for name in ("reasoning", "code", "output")}

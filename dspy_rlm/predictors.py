@@ -1,0 +1,83 @@
+"""The two predictors of an RLM.  What optimizers see of them is the strategy; what they save is small."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import dspy
+from dspy.primitives.repl_types import REPLHistory
+
+from rlm_core.strategies import DEFAULT
+
+OLD_CONTRACT = "You are tasked with producing the following outputs given the inputs"
+"""How the contract begins that upstream's class keeps in its instructions."""
+
+LAST_RESORT = """Based on the REPL trajectory, extract the final outputs now.
+
+Review your trajectory to see what information you gathered and what values you computed, then provide the \
+final outputs."""
+
+
+class _Kept(dspy.Predict):  # type: ignore[misc]
+    """A predictor whose saved state holds no raw training examples: their inputs are whole contexts."""
+
+    signature: Any
+    demos: list[Any]
+    train: list[Any]
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
+        demos, train = self.demos, self.train
+        fields = set(self.signature.input_fields)
+        try:
+            self.demos, self.train = [demo for demo in demos if fields & set(demo.keys())], []
+            state: dict[str, Any] = super().dump_state(json_mode=json_mode)
+            return state
+        finally:
+            self.demos, self.train = demos, train
+
+
+class Action(_Kept):
+    """`generate_action`."""
+
+    def load_state(self, state: dict[str, Any], **kwargs: Any) -> Action:
+        super().load_state(state, **kwargs)
+        task, found, _ = self.signature.instructions.partition(OLD_CONTRACT)
+        if found:
+            warnings.warn(
+                "this program was saved by dspy.RLM: the REPL's rules in its instructions are left out, as "
+                "they are now generated for each call",
+                stacklevel=4,
+            )
+            advice = f"{task.strip()}\n\n{DEFAULT.advice}" if task.strip() else DEFAULT.advice
+            self.signature = self.signature.with_instructions(advice)
+        return self
+
+
+class Extract(_Kept):
+    """`extract`, the last resort when the iterations are used up."""
+
+
+def action_signature(task: str, advice: str) -> Any:
+    """Fields as upstream's, so that its programs load; the instructions are the strategy's advice, after the
+    task's own docstring."""
+    return (
+        dspy.Signature({}, "\n\n".join(part for part in (task, advice) if part) or " ")
+        .append("variables_info", dspy.InputField(desc="The inputs' card, and the question"), type_=str)
+        .append(
+            "repl_history", dspy.InputField(desc="Previous REPL steps and their outputs"), type_=REPLHistory
+        )
+        .append("iteration", dspy.InputField(desc="Current iteration out of max_iters"), type_=str)
+        .append("reasoning", dspy.OutputField(desc="What is known, and what to do next"), type_=str)
+        .append("code", dspy.OutputField(desc="Python code to run next, in a ```repl block"), type_=str)
+    )
+
+
+def extract_signature(signature: type[dspy.Signature], task: str) -> Any:
+    """As upstream's."""
+    objective = f"The trajectory was generated with the following objective: \n{task}\n\n\n" if task else ""
+    made = dspy.Signature({**signature.output_fields}, objective + LAST_RESORT)
+    history = dspy.InputField(desc="Your REPL interactions so far")
+    made = made.prepend("repl_history", history, type_=REPLHistory)
+    variables = dspy.InputField(desc="Metadata about the variables available in the REPL")
+    return made.prepend("variables_info", variables, type_=str)
