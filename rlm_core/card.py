@@ -45,7 +45,7 @@ def card(
         made = _documents_card(value, chars, max_chars)
     else:
         made = _data_card(value, chars, max_chars, deadline)
-    return made if len(made) <= max_chars else made[: max(0, max_chars - 1)] + "…"
+    return made if len(made) <= max_chars else (made[: max(0, max_chars - 1)] + "…")[:max_chars]
 
 
 def _size(chars: int) -> str:
@@ -174,8 +174,6 @@ def _fitting(title: str, lines: Sequence[str], room: int) -> list[str]:
 
 
 def _documents_card(value: Any, chars: int, room: int) -> str:
-    from statistics import median  # dear to import
-
     named = isinstance(value, Mapping)
     texts = list(value.values()) if named else list(value)
     names = [brief(name, 80) for name in value] if named else []

@@ -26,8 +26,8 @@ class ContextError(ValueError):
 @dataclass(frozen=True, eq=False)
 class Context:
     """One context.  `value` is what the REPL holds: the very object that was given, where nothing had to be
-    read or decoded; so the caller leaves it alone until the run is over.  `chars`: the characters of text in
-    it, keys and numbers as they print included."""
+    read or decoded; so the caller leaves it alone until the run is over.  `chars`: the characters of its text
+    or documents; of data, those of all keys and leaves as they print."""
 
     value: Any
     chars: int

@@ -146,7 +146,8 @@ def _is_column_name(text: str) -> bool:
 
 
 def csv_records(lines: Iterable[str], delimiter: str, longest: int) -> Iterator[dict[str, Any]]:
-    """Each row as a dict by the header, one by one.  `longest`: characters that a field may have.  Raises ValueError."""
+    """Each row as a dict by the header, one by one.  `longest`: characters that a field may have.
+    Raises ValueError."""
     limit = csv.field_size_limit(max(longest, 1))
     try:
         rows = csv.reader(lines, delimiter=delimiter)

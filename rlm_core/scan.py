@@ -431,9 +431,8 @@ def _log(text: str, found: Scan, deadline: float) -> None:
         found.facts.append("levels: " + ", ".join(f"{level} {count:,}" for level, (count, _, _) in common))
         for level, (count, line, shown) in common:
             if count <= max(1, FEW * number):
-                found.facts.append(
-                    f"rare: {level} in {count:,} lines, first at line {line:,}: {brief(shown, 120)}"
-                )
+                first = f"first at line {line:,}: {brief(shown, 120)}"
+                found.facts.append(f"rare: {level} in {count:,} of {number:,} lines, {first}")
     if at < len(text):
         raise _Late
 
