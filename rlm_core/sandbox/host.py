@@ -126,7 +126,7 @@ class LocalSandbox:
                 own=own,
                 layout=layout,
                 repl=repl,
-                memory=repl.memory if repl.memory is not None else max(_LEAST_MEMORY, 4 * size),
+                memory=_memory(repl, size),
                 limit=_longest_message(size),
                 weak=self._weak,
                 probing=self._probing,
@@ -167,6 +167,11 @@ class LocalSandbox:
             zygote.close()
             raise SandboxError("the sandbox is closed")
         return zygote
+
+
+def _memory(repl: Repl, size: int) -> int:
+    """Bytes that a worker whose inputs take `size` bytes may address beyond what it does at its start."""
+    return repl.memory if repl.memory is not None else max(_LEAST_MEMORY, 4 * size)
 
 
 def _longest_message(size: int) -> int:

@@ -49,7 +49,6 @@ class _Cell:
 
     code: str
     calls: list[tuple[HostCall, Resume]]
-    done: Done
 
 
 class Sandbox:
@@ -91,6 +90,7 @@ class Sandbox:
         self._backend: Backend = self._own if self._own is not None else sandbox  # type: ignore[assignment]
         self._session: Session | None = None
         self._cells: list[_Cell] = []
+        self._variables: dict[str, str] = {}  # as the last cell that ran to its end left them
 
     def execute(self, code: str, seconds: float | None = None) -> Outcome:
         """Runs one cell, and waits for it.  Variables stay for the next.
@@ -101,6 +101,7 @@ class Sandbox:
         note = ""
         if self._session is None:
             self._session, note = self._rebuild()
+        limit = self._seconds if seconds is None else seconds
         calls: list[tuple[HostCall, Resume]] = []
 
         def serve(call: HostCall) -> Resume:
@@ -112,7 +113,7 @@ class Sandbox:
             return answer
 
         try:
-            done = _run(self._session, Execute(code, self._seconds if seconds is None else seconds), serve)
+            done = _run(self._session, Execute(code, limit), serve)
         except WorkerLost as lost:
             self._drop()
             return Outcome(
@@ -121,7 +122,9 @@ class Sandbox:
         except BaseException:
             self._drop()
             raise
-        self._cells.append(_Cell(code, calls, done))
+        self._variables = done.variables
+        if done.seconds < limit:  # one that did not end by itself would take as long again
+            self._cells.append(_Cell(code, calls))
         return Outcome(done.output, done.error, done.submitted, done.variables, done.seconds, note)
 
     def close(self) -> None:
@@ -151,10 +154,9 @@ class Sandbox:
         except WorkerLost:
             session.close()
             session, variables = self._backend.open(self._inputs, self._repl), {}
-        if not self._cells:
+        if not self._variables:
             return session, ""
-        wanted = self._cells[-1].done.variables
-        missing = [name for name, description in wanted.items() if variables.get(name) != description]
+        missing = [name for name, kind in self._variables.items() if variables.get(name) != kind]
         return session, f"the worker was replaced; not rebuilt: {', '.join(missing) or 'nothing'}"
 
 

@@ -110,7 +110,12 @@ def test_a_call_is_answered_in_the_midst_of_a_cell(sandbox: LocalSandbox) -> Non
 def test_inputs_and_tool_values_cross_both_ways_unchanged(sandbox: LocalSandbox, value: Any) -> None:
     session = sandbox.open({"context": value}, Repl(tools=("echo",)))
     seen = []
-    done = run(session, "SUBMIT(echo(context) == context and context)", echo=lambda x: seen.append(x) or x)
+
+    def echo(given: Any) -> Any:
+        seen.append(given)
+        return given
+
+    done = run(session, "SUBMIT(context if echo(context) == context else None)", echo=echo)
     assert done.submitted is not None
     assert done.submitted.values == {"answer": value}
     assert seen == [value]
