@@ -1,7 +1,10 @@
 """`RestrictedInterpreter`: upstream's CodeInterpreter on the project's sandbox.
 
 `RLM` of this package does not go through it: given this class as its factory, it uses the sandbox directly.
-It serves upstream's own modules, without Deno: `dspy.configure(interpreter_factory=RestrictedInterpreter)`."""
+It serves upstream's own modules, without Deno:
+
+    dspy.configure(interpreter_factory=RestrictedInterpreter)
+"""
 
 from __future__ import annotations
 
