@@ -13,7 +13,7 @@ from llm.models import AsyncResponse, Prompt, Response
 
 from llm_rlm.errors import call_error
 from rlm_core import prices
-from rlm_core.lms import Completion, Message, Usage, estimate_tokens, pause
+from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
 from rlm_core.prices import ModelFacts
 from rlm_core.retry import RetryRule
 
@@ -90,7 +90,7 @@ class Callee:
                         yield event
                 return self._completion(response, messages)
             except Exception as error:
-                failures.append(call_error(error, self.model_id))
+                failures.append(call_error(error, self.model_id, begun))
                 wait = RETRY.wait(failures)
                 if begun or wait is None:
                     raise failures[-1] from error
@@ -126,7 +126,7 @@ class Callee:
                 yield self._completion(response, messages)
                 return
             except Exception as error:
-                failures.append(call_error(error, self.model_id))
+                failures.append(call_error(error, self.model_id, begun))
                 wait = RETRY.wait(failures)
                 if begun or wait is None:
                     raise failures[-1] from error
@@ -170,10 +170,20 @@ class Callee:
 
     def _completion(self, response: Any, messages: Sequence[Message]) -> Completion:
         text = "".join(response._chunks)
+        _check_whole(response)
         usage = _usage(response, text, messages)
         if usage.cost is None:
             usage = replace(usage, cost=prices.cost(usage, self.facts))
         return Completion(text, usage, self.model_id)
+
+
+def _check_whole(response: Any) -> None:
+    """Raises LMCallError for a stream that ended without its end: llm's own OpenAI models take it for a whole
+    reply."""
+    body = response.response_json
+    streamed = isinstance(body, dict) and "content" in body
+    if streamed and not body.get("finish_reason") and not (body["content"] and body.get("usage")):
+        raise LMCallError("the reply broke off", "bad_reply")
 
 
 def _turns(messages: Sequence[Message]) -> tuple[str, list[tuple[str, str]], str]:

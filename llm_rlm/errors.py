@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable
+from typing import Any
 
 import llm
 
+from rlm_core.chat_format import failure, one_line
 from rlm_core.lms import LMCallError
 
 
@@ -17,38 +18,63 @@ def no_such_model(name: str, known: Iterable[str]) -> str:
     return f"there is no model {name!r}: {told}"
 
 
-def call_error(error: Exception, model_id: str) -> LMCallError:
-    """What a plugin's exception means.  Plugins speak through many clients, so this goes by what those have
-    in common: an HTTP status, and the names that their classes give the trouble."""
+ADVICE = {
+    "auth": "check the key: `llm keys`, `llm keys set NAME`",
+    "rate_limit": "wait, or lower -o concurrency",
+    "overflow": "the prompt exceeds the model's window",
+    "content_filter": "the provider's filter refused it: rephrase, or choose another model",
+    "bad_reply": "what came is no chat completion, or broke off: try again, and check the model's address",
+    "unreachable": "is the server running, and its address right?",
+    "timeout": "the server does not answer: try again later, or lower -o concurrency",
+}
+
+
+def call_error(error: Exception, model_id: str, begun: bool = False) -> LMCallError:
+    """What a plugin's exception means.  `begun`: some of the reply had come.
+
+    Plugins speak through many clients, so this goes by what those have in common: an HTTP response, and the
+    names that their classes give the trouble.  OpenAI's client has sent a call again before it raises."""
+    if isinstance(error, LMCallError) and error.kind == "cancelled":
+        return error
     if isinstance(error, llm.NeedsKeyException):
         return LMCallError(f"{model_id}: {error}", "auth")
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    kind, told = _judge(error, text)
-    return LMCallError(f"{model_id}: {text}{told}", kind)
+    meant = _meant(error)
+    if begun and meant.kind == "unreachable":
+        meant = LMCallError(f"the reply broke off ({meant})", "bad_reply")
+    said = one_line(str(meant) or type(error).__name__)
+    advice = ADVICE.get(meant.kind)
+    text = f"{model_id}: {said}{f' - {advice}' if advice else ''}"
+    return LMCallError(text, meant.kind, again=meant.again, retry_after=meant.retry_after)
 
 
-def _judge(error: Exception, text: str) -> tuple[str, str]:
-    status = getattr(error, "status_code", None) or getattr(
-        getattr(error, "response", None), "status_code", None
-    )
-    low = text.lower()
-    if any(
-        sign in low for sign in ("context_length", "context length", "too many tokens", "prompt is too long")
-    ):
-        return "overflow", ""
-    if "content_filter" in low or "content management policy" in low:
-        return "content_filter", ""
-    if status in (401, 403):
-        return "auth", " - check the key: `llm keys list`, `llm keys set NAME`"
-    if status == 429:
-        return "rate_limit", " - wait, or lower -o concurrency"
+def _meant(error: Exception) -> LMCallError:
+    if isinstance(error, LMCallError):
+        return error
+    text, response = str(error), getattr(error, "response", None)
+    status = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return failure(status, _body(response) or text, getattr(response, "headers", None))
     names = " ".join(kind.__name__ for kind in type(error).__mro__)
     if "Timeout" in names:
-        return "timeout", " - the server is slow: try again, or lower -o concurrency"
-    if any(sign in names for sign in ("JSONDecode", "RemoteProtocol", "ReadError", "ValidationError")):
-        return "bad_reply", " - the server's answer broke off or is no chat completion"
-    if any(sign in names for sign in ("ConnectError", "ConnectionError", "APIConnectionError")):
-        return "unreachable", " - is the server running, and its address right?"
-    if isinstance(error, (json.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError)):
-        return "bad_reply", f" ({type(error).__name__}: the server's answer is no chat completion)"
-    return "error", ""
+        return LMCallError(text, "timeout")
+    if any(name in names for name in ("ConnectError", "ConnectionError", "ConnectTimeout")):
+        return LMCallError(_cause(error), "unreachable")
+    if any(name in names for name in ("JSONDecode", "Protocol", "ReadError", "Validation", "APIError")):
+        return LMCallError(_cause(error), "bad_reply")
+    if isinstance(error, (AttributeError, TypeError, KeyError, IndexError)):  # a plugin reading garbage
+        return LMCallError(f"{type(error).__name__}: {text}", "bad_reply")
+    return LMCallError(text, failure(400, text).kind)
+
+
+def _body(response: Any) -> str:
+    try:
+        return str(response.text)
+    except Exception:  # a stream whose body was never read
+        return ""
+
+
+def _cause(error: BaseException) -> str:
+    """What lies under a client's "Connection error."."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__

@@ -19,6 +19,7 @@ PREFIX = "rlm-"
 GENERIC = "rlm"  # the twin of the default model, and the one line about us in the list of models
 ADVERT = " (any model as rlm-MODEL, for texts of any length: llm models -q rlm)"
 BUILT_IN = "glm-4.7"
+ANANNAS = "https://api.anannas.ai/v1"
 
 
 class Pair(Protocol):
@@ -89,7 +90,7 @@ def _built_in() -> tuple[llm.Model, llm.AsyncModel]:
 
     models = []
     for kind in (Chat, AsyncChat):
-        model = kind(BUILT_IN, model_name="zai-org/glm-4.7", api_base="https://api.anannas.ai/v1")
+        model = kind(BUILT_IN, model_name="zai-org/glm-4.7", api_base=ANANNAS)
         model.needs_key, model.key_env_var = "anannas", "ANANNAS_API_KEY"
         models.append(model)
     return cast(tuple[llm.Model, llm.AsyncModel], tuple(models))

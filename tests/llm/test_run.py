@@ -201,7 +201,8 @@ def test_a_token_limit_stops_the_run(cli: Any, scripted: Any) -> None:
 
 
 def test_sub_calls_over_their_limit_are_refused_and_the_run_goes_on(cli: Any, scripted: Any) -> None:
-    over = "```repl\ntry:\n    llm_query_batched(['a', 'b', 'c'])\nexcept Exception as e:\n    told = str(e)\n```"
+    ask = "try:\n    llm_query_batched(['a', 'b', 'c'])\nexcept Exception as e:\n    told = str(e)"
+    over = f"```repl\n{ask}\n```"
     scripted("base", steps(over, "```repl\nSUBMIT(told)\n```"))
     result = cli("-m", "rlm-base", "-R", "-o", "max_sub_calls", "2", "Q", input=TEXT)
     assert result.exit_code == 0
