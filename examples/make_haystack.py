@@ -61,7 +61,7 @@ def haystack(chars: int, depth: float, seed: int) -> str:
 
     lines, length = [], 0
     while length < chars:
-        lines.append(" ".join(sentence() for _ in range(5)))
+        lines.append(" ".join(sentence() for _ in range(3)))
         length += len(lines[-1]) + 1
     text = "\n".join(lines)[: chars - len(FACT) - 2]
     at = text.rfind(". ", 0, int(depth * len(text)) + 2)  # between two sentences of a line
