@@ -53,7 +53,7 @@ def package_kind(raw: bytes, path: str) -> str:
         return "epub"
     if "[Content_Types].xml" in names or "opendocument" in kind:
         raise DocumentError(
-            path, "is an Office file of a kind that is not read: save it as DOCX, PDF or CSV first"
+            path, "is an Office file of a kind that is not read", "save it as DOCX, PDF or CSV first"
         )
     return "zip"
 
@@ -115,7 +115,7 @@ def _tar(raw: bytes, path: str, take: Take) -> Iterator[tuple[str, bytes | Docum
 
 def _count(entries: list[zipfile.ZipInfo] | list[tarfile.TarInfo], path: str) -> None:
     if len(entries) > MAX_MEMBERS:
-        raise DocumentError(path, f"holds more than {MAX_MEMBERS:,} files: unpack it and give a part of it")
+        raise DocumentError(path, f"holds more than {MAX_MEMBERS:,} files", "unpack it and give a part of it")
 
 
 def _damaged(path: str, kind: str, error: Exception) -> DocumentError:

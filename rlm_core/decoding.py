@@ -17,8 +17,8 @@ class DocumentError(ValueError):
     """A file or bytes cannot be read as text.  The text is one line: the `name` of it, `why`, and what to
     do."""
 
-    def __init__(self, name: str, why: str):
-        super().__init__(f"{name} {why}")
+    def __init__(self, name: str, why: str, remedy: str = ""):
+        super().__init__(f"{name} {why}: {remedy}" if remedy else f"{name} {why}")
         self.name = name
         self.why = why
 
@@ -46,7 +46,7 @@ def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, str
     if _nearly_utf8(sample):
         raise DocumentError(
             name,
-            f"is UTF-8 but for byte {bad:,} (0x{raw[bad]:02x}): "
+            f"is UTF-8 but for byte {bad:,} (0x{raw[bad]:02x})",
             "repair it (iconv -c -t UTF-8), or give its encoding",
         )
     guess = "cp1252" if _western(sample) else _detected(sample, name)
@@ -54,7 +54,7 @@ def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, str
 
 
 def not_text(name: str, kind: str) -> DocumentError:
-    return DocumentError(name, f"is binary ({kind}), not text: convert it to text first")
+    return DocumentError(name, f"is binary ({kind}), not text", "convert it to text first")
 
 
 def binary_kind(raw: bytes) -> str:
@@ -101,7 +101,7 @@ def _as(raw: bytes, encoding: str, name: str) -> str:
         raise DocumentError(name, f"cannot be in {encoding!r}: Python knows no such encoding") from None
     except UnicodeError as error:
         where = f" (byte {error.start:,}: {error.reason})" if isinstance(error, UnicodeDecodeError) else ""
-        raise DocumentError(name, f"is not {encoding} text{where}: give its right encoding") from None
+        raise DocumentError(name, f"is not {encoding} text{where}", "give its right encoding") from None
 
 
 def _wide(head: bytes) -> str:
@@ -144,10 +144,10 @@ def _detected(sample: bytes, name: str) -> str:
     except ImportError:
         raise DocumentError(
             name,
-            "is not UTF-8, and its encoding is not known: give it, "
-            "or llm install 'llm-rlm[documents]' to have it guessed",
+            "is not UTF-8, and its encoding is not known",
+            "give it, or llm install 'llm-rlm[documents]' to have it guessed",
         ) from None
     guess = chardet.detect(sample)["encoding"]
     if not guess:
-        raise DocumentError(name, "is not text in any known encoding: convert it to UTF-8 text first")
+        raise DocumentError(name, "is not text in any known encoding", "convert it to UTF-8 text first")
     return str(guess).lower()

@@ -117,10 +117,11 @@ class _Reader:
         for path in walk(root, pattern, skipped):
             name = _clean(os.path.relpath(path, root))
             if len(self.documents.texts) + len(skipped) >= MAX_FILES:
-                raise _Full(self.root, f"holds more than {MAX_FILES:,} files: give a narrower folder or glob")
+                raise _Full(
+                    self.root, f"holds more than {MAX_FILES:,} files", "give a narrower folder or glob"
+                )
             try:
-                target = os.path.realpath(path)
-                if os.path.islink(path) and os.path.commonpath((inside, target)) != inside:
+                if os.path.islink(path) and not _is_inside(os.path.realpath(path), inside):
                     skipped.append((name, "is a link out of the folder"))
                 else:
                     self.add(self._bytes(path), name, path, name + "/")
@@ -135,7 +136,7 @@ class _Reader:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # opening a pipe or device could wait, or do something
             kind = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
-            raise DocumentError(path, f"is {kind}, not a file: give its text on standard input")
+            raise DocumentError(path, f"is {kind}, not a file", "give its text on standard input")
         with open(path, "rb") as file:
             head = file.read(HEAD)
             kind = binary_kind(head)
@@ -154,14 +155,14 @@ class _Reader:
             if self.left >= 0:
                 return raw
         raise _Full(
-            self.root, f"holds more than the {self.max_bytes:,} bytes that are read: give a part of it"
+            self.root, f"holds more than the {self.max_bytes:,} bytes that are read", "give a part of it"
         )
 
     def add(self, raw: bytes, name: str, path: str, prefix: str, depth: int = 0) -> bool:
         """Adds the text of one file, or those of an archive, each named behind `prefix`; whether it was one
         text."""
         if depth > MAX_NESTING:
-            raise DocumentError(path, "holds archives within archives: unpack it first")
+            raise DocumentError(path, "holds archives within archives", "unpack it first")
         package = archives.package_kind(raw, path)
         if package in ("zip", "tar"):
             for member, content in archives.members(raw, package, path, self._take):
@@ -194,6 +195,10 @@ class _Reader:
                 raise
             except DocumentError as error:
                 skipped.append((name, error.why))
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return os.path.commonpath((path, folder)) == folder
 
 
 def _is_html(raw: bytes, name: str) -> bool:

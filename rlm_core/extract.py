@@ -35,7 +35,7 @@ def pdf_text(raw: bytes, name: str) -> str:
     try:
         reader = pypdf.PdfReader(io.BytesIO(raw))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise DocumentError(name, "is an encrypted PDF: decrypt it first")
+            raise DocumentError(name, "is an encrypted PDF", "decrypt it first")
         pages = [page.extract_text() for page in reader.pages]
     except DocumentError:
         raise
@@ -44,7 +44,7 @@ def pdf_text(raw: bytes, name: str) -> str:
     finally:
         log.setLevel(level)
     if not any(page.strip() for page in pages):
-        raise DocumentError(name, "is a PDF without text (scanned pages?): run OCR on it first")
+        raise DocumentError(name, "is a PDF without text (scanned pages?)", "run OCR on it first")
     return "\f".join(pages)
 
 
@@ -262,7 +262,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".emf", ".wmf", ".mp4", ".
 
 
 def _missing(name: str, kind: str) -> DocumentError:
-    return DocumentError(name, f"is a {kind}: llm install 'llm-rlm[documents]' to read it")
+    return DocumentError(name, f"is a {kind}, and to read it: llm install 'llm-rlm[documents]'")
 
 
 def _broken(name: str, kind: str, error: Any) -> DocumentError:

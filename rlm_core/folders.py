@@ -27,10 +27,11 @@ def split_glob(path: str) -> tuple[str, Pattern]:
 def walk(root: str, pattern: Pattern | None, skipped: list[tuple[str, str]]) -> Iterator[str]:
     """Paths of the files under `root`, or of those whose path within it matches `pattern`, in sorted order.
     What is passed over is added to `skipped` as (name within root, why)."""
-    stack: list[tuple[str, tuple[str, ...], _Ignore]] = [(root, (), _Ignore.above(root))]
+    real = os.path.realpath(root)
+    stack: list[tuple[str, tuple[str, ...], _Ignore | None]] = [(root, (), _Ignore.above(real))]
     while stack:
         path, parts, ignore = stack.pop()
-        if parts and not os.path.isdir(path):
+        if ignore is None:
             yield path
             continue
         try:
@@ -38,7 +39,7 @@ def walk(root: str, pattern: Pattern | None, skipped: list[tuple[str, str]]) -> 
         except OSError as error:
             skipped.append(("/".join(parts) + "/", f"cannot be read: {error.strerror or error}"))
             continue
-        ignore = ignore.within(path)
+        ignore = ignore.within(os.path.join(real, *parts))
         found = []
         for entry in entries:
             below = (*parts, entry.name)
@@ -50,10 +51,10 @@ def walk(root: str, pattern: Pattern | None, skipped: list[tuple[str, str]]) -> 
                 skipped.append((name, "is hidden"))
             elif folder and entry.is_symlink():
                 skipped.append((name, "is a link to a folder"))
-            elif ignore.ignores(entry.path, folder):
+            elif ignore.ignores(os.path.join(real, *below), folder):
                 skipped.append((name, "is ignored by .gitignore"))
             else:
-                found.append((entry.path, below, ignore))
+                found.append((entry.path, below, ignore if folder else None))
         stack.extend(found)
 
 
@@ -81,8 +82,8 @@ class _Ignore:
     @classmethod
     def above(cls, root: str) -> _Ignore:
         """Those of the folders above `root` that lie in its git repository, unless they ignore `root` itself:
-        who names an ignored folder wants it."""
-        folder = os.path.realpath(root)
+        who names an ignored folder wants it.  All paths here are real ones."""
+        folder = root
         above = []
         while not os.path.exists(os.path.join(folder, ".git")):
             parent = os.path.dirname(folder)
@@ -93,24 +94,24 @@ class _Ignore:
         ignore = cls()
         for parent in reversed(above):
             ignore = ignore.within(parent)
-        return cls() if ignore.ignores(os.path.realpath(root), True) else ignore
+        return cls() if ignore.ignores(root, True) else ignore
 
     def within(self, folder: str) -> _Ignore:
+        path = os.path.join(folder, ".gitignore")
+        if not os.path.isfile(path):  # a pipe of that name would be waited for
+            return self
         try:
-            with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 lines = file.read(1 << 20).splitlines()
         except OSError:
             return self
         from pathspec import GitIgnoreSpec
 
-        return _Ignore(((os.path.realpath(folder), GitIgnoreSpec.from_lines(lines)), *self.specs))
+        return _Ignore(((folder, GitIgnoreSpec.from_lines(lines)), *self.specs))
 
     def ignores(self, path: str, folder: bool) -> bool:
-        if not self.specs:
-            return False
-        real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         for base, spec in self.specs:
-            said = spec.check_file(os.path.relpath(real, base) + ("/" if folder else "")).include
+            said = spec.check_file(os.path.relpath(path, base) + ("/" if folder else "")).include
             if said is not None:
                 return said
         return False

@@ -237,6 +237,7 @@ def test_links_are_followed_within_the_folder_only_and_never_in_circles(tmp_path
 def test_pipes_and_unreadable_files_in_a_folder_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, **{"a.txt": "x", "b.txt": "y"})
     os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / ".gitignore")
     (tmp_path / "b.txt").chmod(0)
     found = read(tmp_path)
     skipped = dict(found.skipped)
@@ -375,6 +376,7 @@ def test_an_epub_gives_its_chapters_in_reading_order() -> None:
 def docx(body: str) -> bytes:
     office = "http://schemas.openxmlformats.org"
     word = f"{office}/wordprocessingml/2006/main"
+    part = f"{office}/officeDocument/2006/relationships/officeDocument"
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
     return zipped(
         {
@@ -383,7 +385,7 @@ def docx(body: str) -> bytes:
             'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
             "_rels/.rels": f'<Relationships xmlns="{office}/package/2006/relationships">'
-            f'<Relationship Id="r1" Type="{office}/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/>'
+            f'<Relationship Id="r1" Type="{part}" Target="word/document.xml"/>'
             "</Relationships>",
             "word/document.xml": f'<w:document xmlns:w="{word}"><w:body>{body}</w:body></w:document>',
         }
