@@ -51,6 +51,10 @@ class RLMOptions(llm.Options):
     direct: Literal["auto", "never"] | None = Field(
         default=None, description="auto: a text that fits the model's window well is asked in one plain call"
     )
+    journal: Literal["full", "no-context", "never"] | None = Field(
+        default=None,
+        description="What llm rlm runs keeps of the run: full, the default; no-context: not the text; never",
+    )
     dry_run: bool | None = Field(
         default=None, description="Show the size of the text and what the run may cost, and send nothing"
     )

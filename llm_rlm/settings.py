@@ -35,6 +35,7 @@ class Settings:
     concurrency: int
     sandbox: str  # "auto" or "weak"
     direct: str  # "auto", "never", or "" where the user has not said
+    journal: str  # "full", "no-context" or "never"
     dry_run: bool
 
 
@@ -57,6 +58,7 @@ def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
         concurrency,
         _sandbox(options.sandbox),
         options.direct or "",
+        options.journal or "full",
         bool(options.dry_run),
     )
 

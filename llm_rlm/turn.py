@@ -13,7 +13,7 @@ import click
 import llm
 from llm.parts import StreamEvent
 
-from llm_rlm import exits, schema, seam
+from llm_rlm import exits, recording, schema, seam
 from llm_rlm.forecast import fits, forecast
 from llm_rlm.front import AsyncFront, Front, Paused, tools
 from llm_rlm.options import RLMOptions
@@ -42,7 +42,7 @@ def run(twin: _Twin, prompt: Any, stream: bool, response: Any, key: str | None) 
         yield from turn.plainly()
         return
     with turn:
-        events = drive(turn.run, Front(*turn.front), turn.backend)
+        events = drive(turn.run, Front(*turn.front), turn.backend, turn.recorder)
         try:
             while True:
                 turn.progress.release()
@@ -70,7 +70,7 @@ async def arun(
             yield event
         return
     with turn:
-        items = adrive(turn.run, AsyncFront(*turn.front), turn.backend)
+        items = adrive(turn.run, AsyncFront(*turn.front), turn.backend, turn.recorder)
         try:
             turn.progress.release()
             async for item in items:
@@ -211,12 +211,16 @@ class Turn:
         sandbox = LocalSandbox(weak=self.settings.sandbox == "weak")
         sandbox.start({name: context.value for name, context in self.run.task.inputs.items()})
         self.backend: Backend = sandbox
+        self.recorder = recording.begin(self.run, self.settings, self.prompt.schema, self.seam.seen)
         self.progress.__enter__()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.progress.__exit__(kind, error, trace)
         self.backend.close()
+        if self.recorder:
+            self.recorder.close()
+            self.say(self.recorder.problem)
         result = getattr(error, "result", None)
         if isinstance(result, Result):  # Ctrl-C, or a task that was cancelled
             self.say(f"Cancelled. Spent: {spent(result.usage, result.seconds)}.")
@@ -236,7 +240,7 @@ class Turn:
 
     def say(self, text: str) -> None:
         """A line for the user of the command line, whether reasoning is shown or not."""
-        if exits.in_command_line():
+        if text and exits.in_command_line():
             self.progress.hold()
             click.echo(text, err=True)
 
