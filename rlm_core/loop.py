@@ -254,6 +254,7 @@ class Run:
         reply = yield from Ask(self._view(closing))
         if isinstance(reply, Failed) and reply.kind == "overflow" and self.shown:
             yield Noted(self.path, f"{reply.error} - history compacted, asking again")
+            self.window = min(self.window, self._size() // CHARS_PER_TOKEN)  # smaller than it was thought
             self._compact(0.0, KEPT_SHARE / 2)
             reply = yield from Ask(self._view(closing))
         if isinstance(reply, Failed):
@@ -349,6 +350,8 @@ class Run:
                 self.seen.append(str(value))
             return value
         if call.name == "llm_query":
+            if not call.args[0]:
+                raise ValueError("prompt cannot be empty")
             (answer,) = yield from self._query((call.args[0],), call.kwargs.get("model"))
         elif call.name == "llm_query_batched":
             return (yield from self._query(tuple(call.args[0]), call.kwargs.get("model")))
@@ -518,10 +521,14 @@ class Run:
             self.contract, self.strategy, self.card, self.task.query, tuple(self.shown), closing, self.path
         )
 
+    def _size(self) -> int:
+        """Characters of the next prompt."""
+        return sum(len(message["content"]) for message in self._view().messages())
+
     def _compact(self, above: float, to: float) -> None:
         """Cuts the oldest outputs when the prompt fills `above` of the window, until it fills `to`.  Task,
         contract and card are never cut, nor the newest turn."""
-        size = sum(len(message["content"]) for message in self._view().messages())
+        size = self._size()
         window = self.window * CHARS_PER_TOKEN
         if size <= above * window:
             return

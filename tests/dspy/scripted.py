@@ -14,10 +14,12 @@ Reply = str | Exception | Callable[[Any], str]
 
 
 class Script(dspy.BaseLM):
-    """`replies` in order to chat calls; `answers` to plain prompts (sub-calls), whatever their order.  Each call
-    takes `delay` seconds."""
+    """`replies` in order to chat calls; `answers` to plain prompts (sub-calls), whatever their order.  Each
+    call takes `delay` seconds."""
 
-    def __init__(self, replies: Sequence[Reply], answers: Reply = "", delay: float = 0.0, model: str = "scripted"):
+    def __init__(
+        self, replies: Sequence[Reply], answers: Reply = "", delay: float = 0.0, model: str = "scripted"
+    ):
         super().__init__(model, "chat", 0.0, 1000, False)
         self.replies = list(replies)
         self.answers, self.delay = answers, delay

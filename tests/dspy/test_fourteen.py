@@ -1,5 +1,5 @@
-"""What is wrong with upstream's class, one test each: here it is not.  `benchmarks/dspy_ratios.py` prints what
-upstream's does beside it."""
+"""What is wrong with upstream's class, one test each: here it is not.  `benchmarks/dspy_ratios.py` prints
+what upstream's does beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def run(rlm: RLM, lm: Script, **inputs: Any) -> Any:
 # 1. one bad step loses the run
 
 
-@pytest.mark.parametrize("bad", ["", "I do not know.", "[[ ## reasoning ## ]]\nnothing more", '{"reasoning": 1'])
+@pytest.mark.parametrize(
+    "bad", ["", "I do not know.", "[[ ## reasoning ## ]]\nnothing more", '{"reasoning": 1']
+)
 def test_a_reply_that_cannot_be_read_costs_a_turn_and_not_the_run(bad: str) -> None:
     lm = Script([*code("print(1)"), bad, *code("SUBMIT(context)")])
     prediction = run(RLM("context -> answer"), lm, context="abc")
@@ -41,7 +43,7 @@ def test_bad_replies_without_end_end_it_with_what_there_is() -> None:
 
 
 def test_an_overflow_is_compacted_and_asked_again() -> None:
-    full = dspy.ContextWindowExceededError("too long")
+    full = dspy.ContextWindowExceededError(message="too long")
     lm = Script([*code("print('x' * 900)", "print(2)"), full, *code("SUBMIT(context)")])
     assert run(RLM("context -> answer"), lm, context="abc").answer == "abc"
     assert len(str(lm.sent[3])) < len(str(lm.sent[2]))
@@ -74,7 +76,10 @@ def test_the_sandbox_is_locked_and_starts_without_deno(monkeypatch: pytest.Monke
 
 def test_edits_to_an_input_stay() -> None:
     lm = Script(code("context = context.upper()\ntable['b'] = 2", "SUBMIT(f'{context} {sorted(table)}')"))
-    assert run(RLM("context, table: dict -> answer"), lm, context="abc", table={"a": 1}).answer == "ABC ['a', 'b']"
+    assert (
+        run(RLM("context, table: dict -> answer"), lm, context="abc", table={"a": 1}).answer
+        == "ABC ['a', 'b']"
+    )
 
 
 # 4. history is compacted before it overflows
@@ -174,11 +179,10 @@ def test_limits_in_tokens_end_a_run_with_what_there_is() -> None:
 
 def test_a_call_that_is_not_valid_is_not_counted_and_the_limit_can_be_caught() -> None:
     block = """
-for wrong in (3, None, ""):
-    try:
-        llm_query(wrong)
-    except Exception as error:
-        print(type(error).__name__)
+try:
+    llm_query("")
+except RuntimeError as error:
+    print(error)
 try:
     llm_query_batched(["a", "b", "c"])
 except RuntimeError as error:
@@ -200,7 +204,10 @@ def test_children_work_to_the_depth_and_share_the_budget() -> None:
     lm = Script([play] * 2)
     prediction = run(RLM("context -> answer", limits=Limits(depth=2)), lm, context="outer")
     assert prediction.answer == "INNER TEXT"
-    assert {(row.role, row.depth, row.calls) for row in prediction.run.usage.rows} == {("root", 0, 1), ("child", 1, 1)}
+    assert {(row.role, row.depth, row.calls) for row in prediction.run.usage.rows} == {
+        ("root", 0, 1),
+        ("child", 1, 1),
+    }
 
 
 # 10. positional tool calls
@@ -217,7 +224,9 @@ def test_tools_take_positional_arguments(name: str) -> None:
 
     factory: Any = LocalInterpreter if name == "LocalInterpreter" else RestrictedInterpreter
     rlm = RLM("context -> answer", tools=[join], interpreter_factory=factory)
-    assert run(rlm, Script(code("print(join('a', 'b'))", "SUBMIT(join('a', b='b'))")), context="").answer == "ab"
+    assert (
+        run(rlm, Script(code("print(join('a', 'b'))", "SUBMIT(join('a', b='b'))")), context="").answer == "ab"
+    )
 
 
 # 11. batches as wide as the limits say; a model's name for a sub-call
@@ -248,7 +257,9 @@ def test_a_failed_prompt_of_a_batch_leaves_the_others() -> None:
         return prompt
 
     block = "got = llm_query_batched(['a', 'b'])\nSUBMIT(f'{got[0]} {got[1][:7]}')"
-    assert run(RLM("context -> answer"), Script(code(block), answers=answer), context="").answer == "a [ERROR]"
+    assert (
+        run(RLM("context -> answer"), Script(code(block), answers=answer), context="").answer == "a [ERROR]"
+    )
 
 
 # 12. usage by depth and role; sub-calls are known

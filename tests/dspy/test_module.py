@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import dspy
 import pydantic
@@ -21,7 +21,7 @@ from tests.dspy.scripted import Script, code
 class Mock:
     """An interpreter that answers each step with the next of its results."""
 
-    made: list[Mock] = []
+    made: ClassVar[list[Mock]] = []
 
     def __init__(self, results: list[Any]):
         self.tools: dict[str, Any] = {}
@@ -75,7 +75,9 @@ def test_attributes_are_what_was_given() -> None:
     assert [name for name, _ in rlm.named_predictors()] == ["generate_action", "extract"]
 
 
-@pytest.mark.parametrize("name", ["llm_query", "llm_query_batched", "SUBMIT", "print", "dspy", "_dspy_x", "__dspy_y"])
+@pytest.mark.parametrize(
+    "name", ["llm_query", "llm_query_batched", "SUBMIT", "print", "dspy", "_dspy_x", "__dspy_y"]
+)
 def test_reserved_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="conflicts with built-in sandbox function"):
         RLM("context -> answer", tools=[dspy.Tool(lambda: 1, name=name)])
@@ -160,12 +162,15 @@ class Person(pydantic.BaseModel):
     ],
 )
 def test_values_that_are_no_text_cross(value: Any, seen: str) -> None:
-    assert run(RLM("thing -> answer"), "SUBMIT(type(thing).__name__ + ' ' + repr(thing))", thing=value).answer == seen
+    assert (
+        run(RLM("thing -> answer"), "SUBMIT(type(thing).__name__ + ' ' + repr(thing))", thing=value).answer
+        == seen
+    )
 
 
 def test_what_cannot_cross_is_refused_before_anything_is_sent() -> None:
     lm = Script([])
-    with dspy.context(lm=lm), pytest.raises(ValueError, match="the context is a object|is a object"):
+    with dspy.context(lm=lm), pytest.raises(ValueError, match="the context is a object"):
         RLM("thing -> answer")(thing=object())
     assert lm.sent == []
 
