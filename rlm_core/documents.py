@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from rlm_core import archives, extract
 from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode, not_text
 from rlm_core.folders import Pattern, split_glob, walk
+from rlm_core.html_text import html_source, html_text
 
 __all__ = ["MAX_BYTES", "DocumentError", "Documents", "load", "read", "read_bytes"]
 
@@ -174,7 +175,7 @@ class _Reader:
         if package in extract.READERS:
             text = extract.READERS[package](raw, path)
         elif _is_html(raw, name):
-            text = extract.html_text(extract.html_source(raw, path, self.encoding))
+            text = html_text(html_source(raw, path, self.encoding))
         else:
             text, guess = decode(raw, path, self.encoding)
             if guess:
