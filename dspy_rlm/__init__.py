@@ -5,7 +5,25 @@ from __future__ import annotations
 from dspy_rlm.adapter import RLMAdapter
 from dspy_rlm.interpreter import RestrictedInterpreter
 from dspy_rlm.module import RLM, RLMError, install
+from dspy_rlm.portable import examples_from_runs, export_strategy, load_strategy, strategy_of
 from dspy_rlm.prediction import RLMPrediction
+from dspy_rlm.references import Reference
+from dspy_rlm.reflection import feedback, used_components
 from rlm_core.limits import Limits
 
-__all__ = ["RLM", "Limits", "RLMAdapter", "RLMError", "RLMPrediction", "RestrictedInterpreter", "install"]
+__all__ = [
+    "RLM",
+    "Limits",
+    "RLMAdapter",
+    "RLMError",
+    "RLMPrediction",
+    "Reference",
+    "RestrictedInterpreter",
+    "examples_from_runs",
+    "export_strategy",
+    "feedback",
+    "install",
+    "load_strategy",
+    "strategy_of",
+    "used_components",
+]

@@ -13,6 +13,7 @@ import dspy
 import pydantic
 from dspy.adapters.utils import get_annotation_name, parse_value, translate_field_type
 
+from dspy_rlm.references import Reference
 from rlm_core.context import Context
 
 QUESTIONS = ("query", "question")
@@ -55,10 +56,10 @@ def contexts(given: Mapping[str, Any]) -> dict[str, Context]:
 
 
 def context(value: Any) -> Context:
-    """None and bytes stay what they are; all else as `Context.of`, once it is plain."""
+    """A reference is read, None and bytes stay what they are; all else as `Context.of`, once it is plain."""
     if isinstance(value, Context):
         return value
-    value = plain(value)
+    value = plain(value.read() if isinstance(value, Reference) else value)
     if value is None or isinstance(value, bytes):
         return Context(value, len(value or b"None"))
     return Context.of(value)

@@ -197,7 +197,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         run = Run(
             Task(query, contexts, tuple(self.signature.output_fields), self._schema(factory), self._check),
             Budget(self._limits()),
-            self._strategy(),
+            self.current_strategy(),
             described(self._user_tools),
             window=self.window or window_of(self._root_lm()) or DEFAULT_WINDOW,
             sub_window=self.sub_window or window_of(configured_sub_lm(self)),
@@ -245,8 +245,8 @@ class RLM(dspy.Module):  # type: ignore[misc]
             output_chars=max(100, self.max_output_chars),
         )
 
-    def _strategy(self) -> Strategy:
-        """What the predictor says now, as the core knows it."""
+    def current_strategy(self) -> Strategy:
+        """What `generate_action` says now, as the core knows it: its instructions and demos."""
         signature = getattr(self.generate_action, "signature", self.action_signature)
         demos = getattr(self.generate_action, "demos", None) or []
         examples = tuple(adapter.example(demo) for demo in demos if adapter.is_demo(demo))
@@ -347,7 +347,7 @@ class Call:
         answer = result.answer
         values = answer if len(names) > 1 and isinstance(answer, dict) else {names[0]: answer}
         fields = {name: values.get(name) for name in names}
-        return RLMPrediction.of(result, fields, front.extracted)
+        return RLMPrediction.of(result, fields, front.extracted, self.run.contract)
 
 
 def _other_limits(limits: Limits | None) -> Limits:

@@ -10,17 +10,24 @@ from rlm_core.loop import Result, Turn
 
 
 class RLMPrediction(dspy.Prediction):  # type: ignore[misc]
-    """The output fields, `trajectory` and `final_reasoning`, as upstream gives them.  `run` is no field: it
-    is the `rlm_core.loop.Result`, with status, reason, unverified, usage, trajectory and seconds."""
+    """The output fields, `trajectory` and `final_reasoning`, as upstream gives them.
+
+    No fields: `run`, the `rlm_core.loop.Result` with status, reason, unverified, usage, trajectory and
+    seconds; `contract`, what the root LM was told beside its instructions."""
 
     _run: Result | None = None
+    _contract: str = ""
 
     @property
     def run(self) -> Result | None:
         return self._run
 
+    @property
+    def contract(self) -> str:
+        return self._contract
+
     @classmethod
-    def of(cls, result: Result, fields: dict[str, Any], extracted: bool) -> RLMPrediction:
+    def of(cls, result: Result, fields: dict[str, Any], extracted: bool, contract: str = "") -> RLMPrediction:
         """`fields`: the output fields by name, None each where there is no answer."""
         trajectory = [entry(turn) for turn in result.trajectory]
         reasoning = trajectory[-1]["reasoning"] if trajectory else ""
@@ -29,7 +36,7 @@ class RLMPrediction(dspy.Prediction):  # type: ignore[misc]
         if extracted:
             reasoning = "Extract forced final output"
         prediction = cls(**fields, trajectory=trajectory, final_reasoning=reasoning)
-        prediction._run = result
+        prediction._run, prediction._contract = result, contract
         return prediction
 
 
