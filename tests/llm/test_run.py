@@ -9,21 +9,11 @@ from typing import Any
 
 import llm
 import pytest
+from scripts import steps
 
 TEXT = "".join(f"line {n} holds nothing\n" for n in range(2_000)) + "the magic word is xyzzy\n"
 FIND = "Let me look.\n```repl\nfound = grep('magic word')\nprint(found)\n```"
 SUBMIT = "```repl\nSUBMIT(found[0].split()[-1])\n```"
-
-
-def steps(*replies: str, sub: Any = "sub-answer") -> Any:
-    """A root model that says `replies` in turn, and answers sub-calls (chats of one message) with `sub`."""
-
-    def script(chat: list[tuple[str, str]]) -> str:
-        if len(chat) == 1:
-            return sub(chat[0][1]) if callable(sub) else sub
-        return replies[sum(role == "assistant" for role, _ in chat)]
-
-    return script
 
 
 # ---- the answer, and where everything else goes

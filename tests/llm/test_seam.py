@@ -9,6 +9,7 @@ from typing import Any
 import llm
 import pytest
 from llm.parts import StreamEvent
+from scripts import PNG
 
 from llm_rlm import seam, turn
 
@@ -171,12 +172,6 @@ def test_images_are_for_models_that_see(cli: Any, seams: Any, tmp_path: Path) ->
     assert list(seams[0].seen) == ["sheep.png"]
     assert seams[0].context == BOOK
     assert "'sheep.png'" in seams[0].query
-
-
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe"
-    "a735816e0000000049454e44ae426082"
-)
 
 
 # ---- templates
