@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from click_default_group import DefaultGroup
 
+from llm_rlm import runs
+
 if TYPE_CHECKING:
     from rlm_core.strategies import Strategy
 
@@ -24,6 +26,9 @@ def rlm() -> None:
         llm -m rlm-local < huge.log 'When did the first error occur?'
         llm models -q rlm
     """
+
+
+runs.register(rlm)
 
 
 # ---- the local model

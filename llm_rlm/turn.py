@@ -253,35 +253,18 @@ class Turn:
             raise llm.ModelError(result.reason)
         self._log(result)
         yield self._record()
-        text = self._text(result)
+        text = text_of(result, self.prompt.schema)
         if text:
             yield StreamEvent(type="text", chunk=text)
         if result.status == "error":
             self.say(f"Error: {result.reason}")
         if result.status == "limit":
-            self.say(self._stopped(result))
+            self.say(stopped(result))
         if result.status in ("error", "limit"):
             self.say(f"Spent: {spent(usage, result.seconds)}.")
         if result.unverified:
             self.say("Not verified: the answer occurs neither in the text nor in what the code printed.")
         exits.leave_with(result.status)
-
-    def _text(self, result: Result) -> str:
-        if result.status == "not_found":
-            return f"NOT_FOUND: {result.reason}"
-        if result.status == "error" or result.answer is None:
-            return ""
-        if isinstance(result.answer, str) and not self.prompt.schema:
-            return result.answer
-        return json.dumps(
-            result.answer, ensure_ascii=False, indent=None if self.prompt.schema else 2, default=str
-        )
-
-    def _stopped(self, result: Result) -> str:
-        limit, _, more = result.reason.partition("; ")
-        best = "no answer was found so far" if result.answer is None else "the answer is the best so far"
-        raised = f"-o max_{limit} raises it" if f"max_{limit}" in RLMOptions.model_fields else ""
-        return "; ".join(filter(None, (f"Stopped by the limit of {limit}", more, best, raised)))
 
     def _record(self) -> StreamEvent:
         """Where follow-ups find the context again.  No text of its own, so that an empty answer carries it
@@ -315,6 +298,24 @@ class Turn:
         text = prompt._prompt[slice(*self.seam.stdin)]
         prompt.fragments = [*prompt.fragments, llm.Fragment(text, "stdin")]
         prompt._prompt = self.seam.question
+
+
+def text_of(result: Result, schema: Any = None) -> str:
+    """The answer as stdout gets it; as JSON on one line where a schema was given."""
+    if result.status == "not_found":
+        return f"NOT_FOUND: {result.reason}"
+    if result.status == "error" or result.answer is None:
+        return ""
+    if isinstance(result.answer, str) and not schema:
+        return result.answer
+    return json.dumps(result.answer, ensure_ascii=False, indent=None if schema else 2, default=str)
+
+
+def stopped(result: Result) -> str:
+    limit, _, more = result.reason.partition("; ")
+    best = "no answer was found so far" if result.answer is None else "the answer is the best so far"
+    raised = f"-o max_{limit} raises it" if f"max_{limit}" in RLMOptions.model_fields else ""
+    return "; ".join(filter(None, (f"Stopped by the limit of {limit}", more, best, raised)))
 
 
 def details(usage: RunUsage) -> dict[str, Any]:

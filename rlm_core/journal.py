@@ -102,6 +102,25 @@ class About:
     setup: dict[str, Any] = field(default_factory=dict)
 
 
+def state(row: Mapping[str, Any]) -> str:
+    """The status of a row of `runs`; "running" before it has one, "broken off" where it will get none."""
+    if row["status"]:
+        return str(row["status"])
+    return "running" if row["ended"] is None and _alive(row["pid"]) else "broken off"
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
+
+
 def about(row: Mapping[str, Any]) -> About:
     """Of a row of `runs`."""
     return About(row["source"], row["model"], row["sub_model"], row["query"], json.loads(row["setup"]))
@@ -152,9 +171,12 @@ class Journal:
         """A recorder for a new run.  It never raises for a file that cannot be written."""
         return Recorder(self, _new_id(), inputs, about, chars)
 
-    def resume(self, run: str) -> Recorder:
-        """A recorder that recalls what this run was answered.  Raises JournalError."""
+    def resume(self, run: str, anyway: bool = False) -> Recorder:
+        """A recorder that recalls what this run was answered.  Raises JournalError, also where a process is
+        still at the run, unless `anyway`."""
         row = self.run(run)
+        if not anyway and state(row) == "running":
+            raise JournalError(f"run {row['id']} is still running, in process {row['pid']}")
         return Recorder(self, row["id"], self.inputs(row), about(row), row["chars"], again=True)
 
     # ---- reading
@@ -190,8 +212,9 @@ class Journal:
             rows = db.execute("SELECT * FROM answers WHERE run = ?", (run,))
             return {(row["path"], row["number"], row["slot"]): row for row in rows}
 
-    def events(self, run: str) -> Iterator[tuple[float, int, Event]]:
-        """(time, number, event) of a run, in order; prompts whole where the inputs were kept."""
+    def events(self, run: str, quoted: int | None = None) -> Iterator[tuple[float, int, Event]]:
+        """(time, number, event) of a run, in order.  Prompts are whole where the inputs were kept, or hold
+        `quoted` characters of the head and of the tail of each long quotation of them."""
         row = self.run(run)
         try:
             pieces = Pieces(self.inputs(row))
@@ -202,8 +225,30 @@ class Journal:
             for at, number, kind, data in db.execute(query, (row["id"],)):
                 fields = json.loads(data)
                 if kind == "SubCalled":
-                    fields["prompt"] = _joined(fields["prompt"], pieces)
+                    fields["prompt"] = _joined(fields["prompt"], pieces, quoted)
                 yield at, number, msgspec.convert(fields, EVENT_TYPES[kind])
+
+    def quotations(self, run: str) -> dict[tuple[str, int, int], list[tuple[str, int, int]]]:
+        """What sub-calls were given of the inputs: (name, start, length) by (path, number, slot)."""
+        query = "SELECT path, number, slot, data FROM events WHERE run = ? AND type = 'SubCalled'"
+        with closing(self.connect()) as db:
+            return {
+                (path, number, slot): [tuple(p) for p in json.loads(data)["prompt"] if isinstance(p, list)]
+                for path, number, slot, data in db.execute(query, (self.run(run)["id"],))
+            }
+
+    def spent(self, run: str) -> dict[str, Any]:
+        """Steps, calls, tokens and cost of a run so far, as its events tell them."""
+        query = """
+            SELECT sum(type = 'Stepped' AND path = '') AS steps,
+                count(json_extract(data, '$.usage')) AS calls,
+                sum(json_extract(data, '$.usage.input')) AS input,
+                sum(json_extract(data, '$.usage.output')) AS output,
+                sum(json_extract(data, '$.usage.cached')) AS cached,
+                sum(json_extract(data, '$.usage.cost')) AS cost
+            FROM events WHERE run = ?"""
+        with closing(self.connect()) as db:
+            return dict(db.execute(query, (run,)).fetchone())
 
     def remove(self, run: str) -> None:
         """Forgets a run, and its context where no other run has it."""
@@ -424,10 +469,19 @@ def _asked(request: Request[Any]) -> str:
     return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _joined(pieces: list[Any], texts: Pieces | None) -> str:
-    if texts is not None:
+def _joined(pieces: list[Any], texts: Pieces | None, quoted: int | None) -> str:
+    if texts is not None and quoted is None:
         return texts.join(pieces)
-    return "".join(
-        piece if isinstance(piece, str) else f"[{piece[2]:,} characters of {piece[0]} from {piece[1]:,} on]"
-        for piece in pieces
-    )
+    return "".join(piece if isinstance(piece, str) else _told(piece, texts, quoted or 0) for piece in pieces)
+
+
+def _told(piece: list[Any], texts: Pieces | None, quoted: int) -> str:
+    """A quotation of the inputs, its middle left out."""
+    name, start, length = piece
+    if texts is None or not quoted:
+        return f"[{length:,} characters of {name} from {start:,} on]"
+    if length <= 2 * quoted:
+        return texts.join([(name, start, length)])
+    head, tail = (name, start, quoted), (name, start + length - quoted, quoted)
+    span = f"{name}, {start:,} to {start + length:,}"
+    return texts.join([head, f"\n[... {length - 2 * quoted:,} more characters of {span} ...]\n", tail])

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 TEXT = "".join(f"line {n} holds nothing\n" for n in range(2_000)) + "the magic word is xyzzy\n"
-ASK = "```repl\nfound = llm_query_batched([context[n:n + 3_000] for n in range(0, 9_000, 3_000)])\nprint(found)\n```"
+ASK = """```repl
+found = llm_query_batched([context[n:n + 3_000] for n in range(0, 9_000, 3_000)])
+print(found)
+```"""
 SUBMIT = "```repl\nSUBMIT(found[0] + grep('magic word')[0].split()[-1])\n```"
 
 
@@ -69,22 +72,180 @@ def test_every_run_is_listed(cli: Any, ask: Any) -> None:
     assert "What is the magic word?" in listed
 
 
-@pytest.mark.parametrize(
-    ("filters", "count"),
-    [
-        (["-m", "base"], 2),
-        (["-m", "other"], 0),
-        (["-s", "answered"], 2),
-        (["-s", "limit"], 0),
-        (["-q", "MAGIC"], 2),
-        (["-q", "xyzzy"], 2),
-        (["-q", "100%"], 0),
-        (["-n", "1"], 1),
-        (["-n", "0"], 2),
-    ],
-    ids=" ".join,
-)
-def test_the_list_is_filtered(cli: Any, ask: Any, filters: list[str], count: int) -> None:
+def test_the_list_is_filtered(cli: Any, ask: Any) -> None:
     ask()
     ask()
-    assert len(json.loads(cli("rlm", "runs", "--json", *filters).stdout)) == count
+    counts = {
+        "-m base": 2,
+        "-m other": 0,
+        "-s answered": 2,
+        "-s limit": 0,
+        "-s running": 0,
+        "-q MAGIC": 2,
+        "-q xyzzy": 2,
+        "-q %": 0,
+        "-n 1": 1,
+        "-n 0": 2,
+    }
+    for filters, count in counts.items():
+        assert len(json.loads(cli("rlm", "runs", "--json", *filters.split()).stdout)) == count, filters
+
+
+def test_no_run_yet_is_said(cli: Any) -> None:
+    result = cli("rlm", "runs")
+    assert result.exit_code == 1
+    assert "no run is recorded yet" in result.stderr
+
+
+def test_a_run_is_recorded_only_as_far_as_the_user_wants(cli: Any, ask: Any, journal: Path) -> None:
+    ask("-o", "journal", "never")
+    assert not journal.exists()
+    ask("-o", "journal", "no-context")
+    with sqlite3.connect(journal) as db:
+        assert db.execute("SELECT count(*) FROM contexts").fetchone() == (0,)
+        assert len(db.execute("SELECT context FROM runs").fetchone()[0]) == 64  # its hash
+    result = cli("rlm", "resume")
+    assert result.exit_code == 1
+    assert "was not kept" in result.stderr
+    assert "sub-answer" in cli("rlm", "show").stdout
+
+
+def test_keys_are_never_written(cli: Any, keyed: Any, journal: Path) -> None:
+    keys = keyed("guarded", script(ASK, SUBMIT), "vault")
+    result = cli("-m", "rlm-guarded", "--key", "sk-0123456789", "What is the magic word?", input=TEXT)
+    assert result.stdout == "sub-answer xyzzy\n"
+    assert set(keys) == {"sk-0123456789"}
+    files = [file.read_bytes() for file in journal.parent.iterdir()]
+    assert not any(b"sk-0123456789" in data for data in files)
+
+
+def test_async_runs_are_recorded_too(cli: Any, ask: Any) -> None:
+    ask("--async")
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert (row["status"], row["calls"]) == ("answered", 5)
+
+
+# ---- looking
+
+
+def test_a_run_is_shown_with_code_output_and_sub_calls(cli: Any, ask: Any) -> None:
+    ask()
+    shown = cli("rlm", "show").stdout
+    assert "found = llm_query_batched(" in shown
+    assert shown.count("→ sub-answer") == 3
+    assert "> ['sub-answer ', 'sub-answer ', 'sub-answer ']" in shown
+    assert "Answer sub-answer xyzzy" in shown
+
+
+def test_what_a_terminal_would_obey_is_taken_out(cli: Any, ask: Any) -> None:
+    evil = "```repl\nprint('\x1b]0;owned\x07')\nfound = ['sub-answer ']\n```"
+    ask(say=script(evil, SUBMIT))
+    assert "owned" in (shown := cli("rlm", "show", "--full").stdout)
+    assert not {"\x1b]", "\x07"} & set(shown)
+    assert "\x1b]" not in shown
+
+
+def test_a_run_is_exported_as_json_lines(cli: Any, ask: Any) -> None:
+    ask()
+    run, *events = map(json.loads, cli("rlm", "export").stdout.splitlines())
+    assert (run["type"], run["answer"]) == ("Run", "sub-answer xyzzy")
+    assert [event["type"] for event in events if not event["type"].startswith("Sub")] == [
+        "Started",
+        *["Asking", "Replied", "Stepped"] * 2,
+        "Ended",
+    ]
+    prompts = [event["prompt"] for event in events if event["type"] == "SubCalled"]
+    assert sorted(prompts) == sorted(TEXT[n : n + 3_000] for n in range(0, 9_000, 3_000))
+
+
+def test_a_run_is_removed(cli: Any, ask: Any) -> None:
+    ask()
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert cli("rlm", "rm", row["id"]).exit_code == 0
+    assert json.loads(cli("rlm", "runs", "--json").stdout) == []
+    result = cli("rlm", "show", row["id"])
+    assert result.exit_code == 1
+    assert "no run" in result.stderr
+
+
+# ---- made again
+
+
+@pytest.mark.parametrize("answered", [0, 1, 3, 5])
+def test_a_run_goes_on_and_asks_nothing_that_was_answered(
+    cli: Any, ask: Any, journal: Path, answered: int
+) -> None:
+    chats = ask()
+    break_off(journal, answered)
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert row["status"] == "broken off"
+    del chats[:]
+    result = cli("rlm", "resume")
+    assert (result.exit_code, result.stdout) == (0, "sub-answer xyzzy\n")
+    assert len(chats) == 5 - answered
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert (row["status"], row["calls"]) == ("answered", 5)
+
+
+def test_it_goes_on_with_the_options_the_schema_and_the_key_it_had(
+    cli: Any, keyed: Any, journal: Path
+) -> None:
+    say = script("```repl\nSUBMIT({'word': grep('magic')[0].split()[-1]})\n```")
+    keys = keyed("guarded", say, "vault")
+    options = ("--schema", "word str", "-o", "max_iterations", "7", "-o", "strategy", "frugal")
+    first = cli("-m", "rlm-guarded", "--key", "sk-1", *options, "Which word?", input=TEXT)
+    assert first.stdout == '{"word": "xyzzy"}\n', first.output
+    break_off(journal, 0)
+    missing = cli("rlm", "resume")
+    assert missing.exit_code == 1
+    assert "key" in missing.stderr.lower()
+    result = cli("rlm", "resume", "--key", "sk-2")
+    assert result.stdout == first.stdout, result.output
+    assert keys == ["sk-1", "sk-2"]
+    with sqlite3.connect(journal) as db:
+        setup = json.loads(db.execute("SELECT setup FROM runs").fetchone()[0])
+    assert (setup["limits"]["iterations"], setup["strategy"]["name"]) == (7, "frugal")
+
+
+def test_a_run_that_a_process_is_still_at_is_left_to_it(cli: Any, ask: Any, journal: Path) -> None:
+    ask()
+    break_off(journal, 0)
+    with sqlite3.connect(journal) as db:
+        db.execute("UPDATE runs SET ended = NULL, pid = 1")  # which never ends
+    result = cli("rlm", "resume")
+    assert result.exit_code == 1
+    assert "still running, in process 1" in result.stderr
+    assert cli("rlm", "resume", "--anyway").stdout == "sub-answer xyzzy\n"
+
+
+def test_a_replay_calls_no_model_and_gives_the_same(cli: Any, ask: Any, journal: Path) -> None:
+    chats = ask()
+    del chats[:]
+    before = journal.read_bytes()
+    result = cli("rlm", "replay")
+    assert (result.exit_code, result.stdout, chats) == (0, "sub-answer xyzzy\n", [])
+    assert "Everything came out as it is recorded." in result.stderr
+    assert journal.read_bytes() == before
+
+
+def test_a_replay_says_where_it_differs(cli: Any, ask: Any, journal: Path) -> None:
+    ask()
+    with sqlite3.connect(journal) as db:
+        db.execute("UPDATE events SET data = replace(data, 'sub-answer', 'another') WHERE type = 'Stepped'")
+    result = cli("rlm", "replay")
+    assert result.exit_code == 1
+    assert "step 1, output: was" in result.stderr
+
+
+def test_a_replay_fails_where_calls_failed(cli: Any, ask: Any) -> None:
+    import llm
+
+    def moody(prompt: str) -> str:
+        if prompt.startswith(TEXT[:40]):
+            return "sub-answer "
+        raise llm.ModelError("no such luck")
+
+    ask(say=script(ASK, SUBMIT, sub=moody))
+    assert "no such luck" in cli("rlm", "show").stdout
+    result = cli("rlm", "replay")
+    assert (result.exit_code, result.stdout) == (0, "sub-answer xyzzy\n"), result.stderr
