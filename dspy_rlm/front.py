@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -15,6 +13,7 @@ from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import adapter
 from dspy_rlm.inputs import plain
+from dspy_rlm.tools import by_name, is_async, run_async
 from dspy_rlm.usage import Meter
 from rlm_core import replies
 from rlm_core.lms import Completion, LMCallError
@@ -272,36 +271,9 @@ def configured_sub_lm(rlm: RLM) -> Any:
     return rlm.sub_lm or getattr(rlm.generate_action, "lm", None) or dspy.settings.lm
 
 
-def call_tool(tool: dspy.Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def call_tool(tool: dspy.Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Calls a tool as code called it, positionally or by name."""
-    if not args:
-        return tool.acall(**kwargs) if is_async(tool.func) else tool(**kwargs)
-    signature = inspect.signature(tool.func)
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values()):
-        return tool.func(*args, **kwargs)
-    bound = signature.bind(*args, **kwargs)
-    named = dict(bound.arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            named.update(named.pop(parameter.name, {}))
+    args, named = by_name(tool.func, args, kwargs)
+    if args:  # a function of *args
+        return tool.func(*args, **named)
     return tool.acall(**named) if is_async(tool.func) else tool(**named)
-
-
-def is_async(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - a callable object with an async __call__
-    )
-
-
-def run_async(awaitable: Any) -> Any:
-    """The value of an awaitable, from sync code: on a loop of its own, in a thread where one runs here."""
-
-    async def wait() -> Any:
-        return await awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(contextvars.copy_context().run, asyncio.run, wait()).result()

@@ -18,6 +18,7 @@ from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreter
 from dspy.utils.callback import with_callbacks
 
 from dspy_rlm.inputs import plain
+from dspy_rlm.tools import by_name, run_async
 from rlm_core.sandbox.host import LocalSandbox
 from rlm_core.sandbox.protocol import (
     Done,
@@ -183,11 +184,11 @@ class RestrictedInterpreter:
     @with_callbacks  # type: ignore[untyped-decorator]
     def invoke_tool(self, tool_name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Calls one of the tools as they are now."""
-        from dspy_rlm.front import run_async
-
         if tool_name not in self.tools:
             raise CodeInterpreterError(f"Unknown tool: {tool_name}")
-        value = self.tools[tool_name](*args, **kwargs)
+        tool = self.tools[tool_name]
+        args_left, named = by_name(tool, args, kwargs)
+        value = tool(*args_left, **named)
         return run_async(value) if inspect.isawaitable(value) else value
 
     def _outcome(self, done: Done) -> Any:

@@ -1,9 +1,12 @@
-"""The caller's tools: as `dspy.Tool`s by name, and as the contract shows them."""
+"""The caller's tools: as `dspy.Tool`s by name, as the contract shows them, and as code calls them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dspy
@@ -44,3 +47,44 @@ def _signature(tool: dspy.Tool) -> str:
         except (TypeError, ValueError, NameError):
             continue
     return "(...)"
+
+
+def by_name(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with as many as can be given by name: DSPy's tools take no others.  As they are
+    where the signature is not known, or has parameters without a name.  Raises TypeError where they do not
+    fit."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return tuple(args), dict(kwargs)
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if not args or {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY} & kinds:
+        return tuple(args), dict(kwargs)
+    bound = signature.bind(*args, **kwargs)
+    named = dict(bound.arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            named.update(named.pop(parameter.name, {}))
+    return (), named
+
+
+def is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - a callable object with an async __call__
+    )
+
+
+def run_async(awaitable: Any) -> Any:
+    """The value of an awaitable, from sync code: on a loop of its own, in a thread where one runs here."""
+
+    async def wait() -> Any:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, wait()).result()
