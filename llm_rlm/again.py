@@ -29,19 +29,18 @@ def resumed(journal: Journal, name: str, key: str | None, anyway: bool) -> None:
             f"run {row['id']} was made by {row['source']}: RLM(..., journal={str(journal.path)!r}).resume("
             f"{row['id']!r}) goes on with it"
         )
-    recorder = journal.resume(row["id"], anyway)
-    setup = recorder.about.setup
+    told = about(row)
     try:
-        root, sub = recording.callees(recorder.about, key)
+        root, sub = recording.callees(told, key)
         root.check_key()
         sub.check_key()
     except llm.ModelError as error:
         raise click.ClickException(str(error)) from None
-    run = recording.made_again(recorder.about, recorder.inputs)
+    recorder = journal.resume(row["id"], anyway)
+    run = recording.made_again(told, recorder.inputs)
     progress = Progress(lambda: run.budget.usage)
-    front = _Front(
-        root, sub, None, setup["concurrency"], recording.attachments(recorder.about), progress.hold
-    )
+    setup, seen = told.setup, recording.attachments(told)
+    front = _Front(root, sub, None, setup["concurrency"], seen, progress.hold)
     result = _drive(run, front, recorder, progress, weak=setup["sandbox"] == "weak")
     text = text_of(result, setup["schema"])
     if text:
