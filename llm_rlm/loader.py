@@ -36,10 +36,11 @@ def load(argument: str) -> list[llm.Attachment]:
     if os.path.lexists(path) and not os.path.isdir(path):
         return [llm.Attachment(type=TEXT, path=path)]
     files, skipped = _find(path)
+    if not files:
+        told = "no text was found there" if os.path.isdir(path) else "no such file or folder"
+        raise ValueError(f"{told}: {skipped}" if skipped else told)
     if skipped:
         click.echo(f"rlm:{argument}: {skipped}", err=True)
-    if not files:
-        raise ValueError("no text was found there" if os.path.isdir(path) else "no such file or folder")
     return [Found(type=TEXT, path=file) for file in files]
 
 
