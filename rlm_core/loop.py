@@ -304,26 +304,22 @@ class Run:
             return self.result("limit", f"iterations; the last ask failed: {reply.error}")
         step = reply.step
         done = Done("", None, reply.submission)
-        if reply.submission:
-            pass
-        elif step.code:
-            done = yield from self._execute(step.code)
-        elif step.final:
-            done = yield from self._final(step.final)
-        elif step.prose and len(self.task.fields) == 1:
-            done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
         if not reply.submission:
+            if step.code:
+                done = yield from self._execute(step.code)
+            elif step.final:
+                done = yield from self._final(step.final)
+            elif step.prose and len(self.task.fields) == 1:
+                done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
             yield self._record(step, done, "", turn)
         if done.submitted:
             values, _ = self._judge(done.submitted, step, done, last=True)
             if values is not None:
                 self.draft = values
                 settled = self._settled(done.submitted, values)
-                return (
-                    settled
-                    if settled.status == "not_found"
-                    else replace(settled, status="limit", reason="iterations")
-                )
+                if settled.status == "not_found":
+                    return settled
+                return replace(settled, status="limit", reason="iterations")
         return self.result("limit", "iterations")
 
     # ---- a step's code, and what it asks of the host
@@ -335,6 +331,8 @@ class Run:
                 value = yield from self._serve(frame)
             except (Refused, ContextError, TypeError, ValueError) as error:
                 value = Failed(str(error))
+            except LookupError:  # arguments that our own functions in the worker do not send
+                value = Failed(f"{frame.name}() was called with the wrong arguments")
             if isinstance(value, Failed):
                 frame = yield from InSandbox(Resume(error=value.error))
             else:
@@ -365,6 +363,8 @@ class Run:
         self, prompts: tuple[str, ...], model: str | None
     ) -> Generator[Request[Any] | Event, Any, list[str | LMError]]:
         for prompt in prompts:
+            if not isinstance(prompt, str):
+                raise TypeError(f"a prompt must be a str, not {type(prompt).__name__}")
             if self.sub_window and len(prompt) > self.sub_window * CHARS_PER_TOKEN:
                 raise Refused(
                     f"a prompt of {len(prompt):,} characters does not fit the model's window of about "
@@ -453,7 +453,7 @@ class Run:
                 "This block submitted a value written out in it before its own output was read. "
                 "Read the output above, then submit again."
             )
-        if not self._grounded(values, done) and self._push("not grounded"):
+        if not self._grounded(values) and self._push("not grounded"):
             return None, (
                 f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed "
                 "so far. Check it against the text and submit again, or say that the text does not hold it."
@@ -463,7 +463,7 @@ class Run:
     def _settled(self, submitted: Submission, values: dict[str, Any]) -> Result:
         if submitted.kind == "not_found":
             return self.result("not_found", str(values.get("reason", "")), {})
-        unverified = submitted.literal and not self._grounded(values, None)
+        unverified = submitted.literal and not self._grounded(values)
         return replace(self.result("answered", "", values), unverified=unverified)
 
     def _push(self, rule: str) -> bool:
@@ -472,7 +472,7 @@ class Run:
         self.pushed_back.add(rule)
         return fresh
 
-    def _grounded(self, values: dict[str, Any], done: Done | None) -> bool:
+    def _grounded(self, values: dict[str, Any]) -> bool:
         """Whether every short value stands in the question, the inputs, or in what was printed or returned so
         far."""
         printed = [turn.output for turn in self.turns] + self.seen + [self.task.query]

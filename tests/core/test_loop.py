@@ -233,6 +233,29 @@ def test_code_that_never_touches_the_input_is_told_so():
 # ---- sub-calls ----
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        HostCall("llm_query"),
+        HostCall("llm_query", ([["deep"]],)),
+        HostCall("llm_query_batched", ("text",), {"model": 3}),
+        HostCall("llm_query_batched", ([1, None],)),
+        HostCall("rlm_query"),
+        HostCall("rlm_query_batched", ([3],)),
+        HostCall("rlm_query_batched", ([["a", "b", "c", "d"]],)),
+    ],
+)
+def test_a_worker_that_sends_nonsense_gets_an_error_and_nothing_breaks(call):
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)")],
+        {"context": [call, printed("")], "SUBMIT(x)": submitted("4711")},
+        limits=Limits(depth=2),
+    )
+    play.replies[1:1] = [repl("child")] * 4
+    play.cells["child"] = submitted("4711")
+    assert play.play().status == "answered"
+
+
 def test_a_batch_comes_back_whole_in_order_with_failures_in_place():
     cell = "context"
     play = stage(
