@@ -114,7 +114,7 @@ def settle() -> None:
         return
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # where memory runs out, the kernel ends these before anything of the user's
+            file.write("300")  # where memory runs out, a worker that took much goes before the host
     except OSError:
         pass
     if os.geteuid() == 0:

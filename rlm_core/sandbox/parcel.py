@@ -1,11 +1,12 @@
-"""How the inputs of a session reach its process: packed into an unnamed file in memory, whose descriptor
-is handed over.
+"""How the inputs of a session reach its process: packed into an unnamed file in memory, whose descriptor is
+handed over.
 
-A pipe would have to be read while it is written, by one process at each end; a file is written once and
-may be mapped by any number of processes.  Long strs are written beside the packed rest, a slice at a time
-(a whole encoded copy would be one copy too many), as the code units that Python keeps them in: 1, 2 or 4
-bytes for each character.  That is exact for lone surrogates, and reading it back is one look for the
-widest character and one memcpy, where decoding UTF-8 is slow.
+A pipe would have to be read while it is written, by one process at each end; a file is written once, by
+one alone.  Long strs are written beside the packed rest, a slice at a time: a whole encoded copy would be
+one copy too many.  They are written in the code units that Python keeps them in, 1 or 2 bytes for each
+character, and read back by one look for the widest character and one memcpy.  Only a text with characters
+past U+FFFF, which Python keeps in 4 bytes each, is better off in UTF-8.  All forms are exact for lone
+surrogates.
 """
 
 from __future__ import annotations
@@ -22,22 +23,27 @@ import msgspec
 from rlm_core.sandbox.values import Decoder, encode_beside
 
 _OUT_OF_LINE = 1 << 16  # characters or bytes from which on a value is written beside the rest
-_SLICE = 1 << 22  # characters encoded at a time
+_SLICE = 1 << 15  # characters encoded at a time: small blocks, which malloc uses again
 _ALIGNMENT = 8
 
-_ENCODINGS = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
-_Kind = Literal[0, 1, 2, 4]
+_Form = Literal["bytes", "latin-1", "ucs-2", "utf-8"]
+_CODEC = {
+    "latin-1": ("latin-1", "strict"),
+    "ucs-2": ("utf-16-le", "surrogatepass"),
+    "utf-8": ("utf-8", "surrogatepass"),
+}
+_UNIT = {"latin-1": 1, "ucs-2": 2}
 
 
-class Blob(msgspec.Struct, array_like=True, frozen=True):
-    """A long str (`kind`: bytes a character) or bytes (0) in a parcel's file.  `size` in bytes."""
+class Blob(msgspec.Struct, array_like=True):
+    """A long str or bytes in a parcel's file.  `offset`, `size` in bytes."""
 
-    kind: _Kind
+    form: _Form
     offset: int
     size: int
 
 
-class Layout(msgspec.Struct, array_like=True, frozen=True):
+class Layout(msgspec.Struct, array_like=True):
     """What lies where in a parcel's file.  `size` is that of the whole file, in bytes."""
 
     blobs: list[Blob]
@@ -54,9 +60,9 @@ def write(values: Sequence[Any]) -> tuple[int, Layout]:
         placed, end = [], 0
         for blob in blobs:
             start = -(-end // _ALIGNMENT) * _ALIGNMENT
-            kind, size = _write_blob(descriptor, start, blob)
-            placed.append(Blob(kind, start, size))
-            end = start + size
+            form = _form_of(blob)
+            end = _write_blob(descriptor, start, blob, form)
+            placed.append(Blob(form, start, end - start))
         _write_at(descriptor, end, packed)
     except BaseException:
         os.close(descriptor)
@@ -82,47 +88,36 @@ def _unnamed_file() -> int:
     return descriptor
 
 
-def _write_blob(descriptor: int, start: int, blob: str | bytes) -> tuple[_Kind, int]:
-    if isinstance(blob, bytes):
-        _write_at(descriptor, start, blob)
-        return 0, len(blob)
-    kind: _Kind = 1
-    offset = start
-    position = 0
-    while position < len(blob):
-        piece = blob[position : position + _SLICE]
-        if kind < (needed := _kind_of(piece)):
-            kind, offset, position = (
-                needed,
-                start,
-                0,
-            )  # a wider character than any before: from the start again
-            continue
-        data = piece.encode(_ENCODINGS[kind], "surrogatepass" if kind > 1 else "strict")
-        _write_at(descriptor, offset, data)
-        offset += len(data)
-        position += len(piece)
-    return kind, offset - start
-
-
 _STR_HEADER = "\u00e9".__sizeof__() - 2
 
 
-def _kind_of(piece: str) -> _Kind:
-    """The bytes that Python keeps each character of a str in, or more (where it keeps the UTF-8 form as
-    well)."""
-    if piece.isascii():
-        return 1
-    width = (piece.__sizeof__() - _STR_HEADER) // (len(piece) + 1)
-    return 1 if width < 2 else 2 if width < 4 else 4
+def _form_of(blob: str | bytes) -> _Form:
+    """The narrowest form that is sure to hold it; a wider one where Python keeps a text's UTF-8 form as
+    well."""
+    if isinstance(blob, bytes):
+        return "bytes"
+    if blob.isascii():
+        return "latin-1"
+    width = (blob.__sizeof__() - _STR_HEADER) // (len(blob) + 1)
+    return "latin-1" if width < 2 else "ucs-2" if width < 4 else "utf-8"
 
 
-def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+def _write_blob(descriptor: int, offset: int, blob: str | bytes, form: _Form) -> int:
+    """The offset of its end."""
+    if isinstance(blob, bytes):
+        return _write_at(descriptor, offset, blob)
+    for start in range(0, len(blob), _SLICE):
+        offset = _write_at(descriptor, offset, blob[start : start + _SLICE].encode(*_CODEC[form]))
+    return offset
+
+
+def _write_at(descriptor: int, offset: int, data: bytes) -> int:
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)
         view = view[written:]
         offset += written
+    return offset
 
 
 _from_units = ctypes.pythonapi.PyUnicode_FromKindAndData
@@ -131,8 +126,10 @@ _from_units.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_ssize_t)
 
 
 def _read_blob(file: mmap.mmap, blob: Blob) -> str | bytes:
-    if blob.kind == 0:
-        return file[blob.offset : blob.offset + blob.size]
-    first = ctypes.c_char.from_buffer(file, blob.offset)
-    text: str = _from_units(blob.kind, ctypes.addressof(first), blob.size // blob.kind)
-    return text
+    if blob.form in _UNIT:
+        unit = _UNIT[blob.form]
+        first = ctypes.c_char.from_buffer(file, blob.offset)
+        text: str = _from_units(unit, ctypes.addressof(first), blob.size // unit)
+        return text
+    with memoryview(file) as view, view[blob.offset : blob.offset + blob.size] as data:
+        return bytes(data) if blob.form == "bytes" else str(data, *_CODEC[blob.form])

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from sys import getsizeof
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -40,6 +40,7 @@ _MAX_EQUAL_HASHES = 64
 
 _LEAVES = frozenset({type(None), bool, int, float, str, bytes})
 _PLAIN_LEAVES = _LEAVES - {int, str}
+_CONTAINERS = frozenset({list, dict})
 
 T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
@@ -84,7 +85,34 @@ class Packer:
         self._blobs, self._blob_size, self._blob_of = blobs, blob_size, dict[int, int]()
         self._left = max_nodes
 
-    def pack(self, value: Any, depth: int = 0) -> Any:
+    def pack(self, value: Any) -> Any:
+        if type(value) in _CONTAINERS and self._is_plain(value):
+            return value
+        return self._pack(value, 0)
+
+    def _is_plain(self, value: Any) -> bool:
+        """Whether msgspec may have a value as it is: no container in it but lists and dicts, no leaf that
+        msgpack lacks or that goes out of line.  A whole level at a time, at C speed."""
+        left, level = self._left, [value]
+        for _ in range(MAX_DEPTH):
+            left -= len(level)
+            kinds = set(map(type, level))
+            if left < 0 or not kinds <= self._leaves | _CONTAINERS:
+                return False
+            if self._blobs is not None and self._has_long(level):
+                return False
+            lists = [item for item in level if type(item) is list] if list in kinds else []
+            dicts = [item for item in level if type(item) is dict] if dict in kinds else []
+            if not lists and not dicts:
+                self._left = left
+                return True
+            if not self._leaves.issuperset(map(type, chain.from_iterable(dicts))):
+                return False
+            left -= sum(map(len, dicts))
+            level = [*chain.from_iterable(lists), *chain.from_iterable(map(dict.values, dicts))]
+        return False
+
+    def _pack(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind in self._alone:
             return value
@@ -102,29 +130,32 @@ class Packer:
 
     def _list(self, items: Sequence[Any], depth: int) -> Sequence[Any]:
         self._enter(len(items), depth)
-        if self._plain(items):
+        if self._are_plain_leaves(items):
             return items
-        return [self.pack(item, depth + 1) for item in items]
+        return [self._pack(item, depth + 1) for item in items]
 
     def _dict(self, entries: dict[Any, Any], depth: int) -> Any:
         self._enter(2 * len(entries), depth)
-        if self._plain(entries):
-            if self._plain(entries.values()):
+        if self._are_plain_leaves(entries):
+            if self._are_plain_leaves(entries.values()):
                 return entries
-            return {key: self.pack(item, depth + 1) for key, item in entries.items()}
-        keys = [self.pack(key, depth + 1) for key in entries]
-        items = [self.pack(item, depth + 1) for item in entries.values()]
+            return {key: self._pack(item, depth + 1) for key, item in entries.items()}
+        keys = [self._pack(key, depth + 1) for key in entries]
+        items = [self._pack(item, depth + 1) for item in entries.values()]
         if not any(type(key) is Ext for key in keys):
             return dict(zip(keys, items, strict=True))
         flat: list[Any] = [None] * (2 * len(keys))
         flat[::2], flat[1::2] = keys, items
         return _nested(_Code.PAIRS, flat)
 
-    def _plain(self, items: Collection[Any]) -> bool:
-        """Whether msgspec may have these as they are."""
+    def _are_plain_leaves(self, items: Collection[Any]) -> bool:
         return self._leaves.issuperset(map(type, items)) and (
-            self._blobs is None or max(map(getsizeof, items), default=0) < self._blob_size
+            self._blobs is None or not self._has_long(items)
         )
+
+    def _has_long(self, items: Iterable[Any]) -> bool:
+        texts = [item for item in items if type(item) is str or type(item) is bytes]
+        return max(map(len, texts), default=0) >= self._blob_size
 
     def _enter(self, nodes: int, depth: int) -> None:
         if depth >= MAX_DEPTH:
@@ -163,9 +194,9 @@ class Packer:
             case LMError():
                 return Ext(_Code.LM_ERROR, _utf8(str.__str__(value)))
             case str():
-                return self.pack(str.__str__(value), depth)
+                return self._pack(str.__str__(value), depth)
             case int():
-                return self.pack(int.__int__(value), depth)
+                return self._pack(int.__int__(value), depth)
             case float():
                 return float.__float__(value)
             case list():

@@ -133,7 +133,8 @@ STUBBORN = {
     ),
     "a finally that holds": "def f():\n    try: f()\n    finally: f()\nf()",
     "a generator that holds": (
-        "def g():\n    while True:\n        try: yield\n        finally:\n            while True: pass\nnext(g())"
+        "def g():\n    while True:\n        try: yield\n        finally:\n"
+        "            while True: pass\nnext(g())"
     ),
     "a comparison that holds": "class C:\n    def __eq__(self, o):\n        while True: pass\n[C()].index(1)",
 }
