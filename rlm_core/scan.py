@@ -181,8 +181,9 @@ class _Json:
             value, end = self.decode(window, at)
         except (ValueError, RecursionError):
             return None
-        # A number that ends where the window does may go on beyond it.
-        return (value, end) if end < len(window) or base + end == len(self.text) else None
+        # What seems a whole number may go on: the 2 of `2.5` or `2e-5` in a window that ends amid it.
+        whole = end + 2 < len(window) or base + len(window) == len(self.text)
+        return (value, end) if whole else None
 
     def large(self, at: int, shape: Shape, where: Where | None, depth: int) -> int:
         """A value that does not fit a window, or is broken somewhere."""
@@ -198,13 +199,13 @@ class _Json:
             shape.add([value], lambda _: where, depth)
             return end
         try:
-            value, end = self.decode(self.text[at : at + WINDOW])
+            value, end = self.decode(self.text, at)
         except json.JSONDecodeError as error:
-            raise _Bad(error.msg, at + error.pos) from None
+            raise _Bad(error.msg, error.pos) from None
         except ValueError as error:  # a number of more digits than Python takes
             raise _Bad(str(error), at) from None
         shape.add([value], lambda _: where, depth)
-        return at + int(end)
+        return int(end)
 
     def string(self, at: int) -> tuple[str, int]:
         try:

@@ -264,7 +264,7 @@ class Shape:
         return max((1 + child.levels for child in below if child.keys or child.items is not None), default=0)
 
     def summary(self) -> str:
-        """The types that stand here, and values: all where they are few, else the first."""
+        """The types that stand here, and values: all where they are few, else one."""
         common = sorted(self.types.items(), key=lambda item: -item[1][0])
         line = ", ".join(
             kind if times == self.count else f"{kind} {times:,}" for kind, (times, *_) in common[:5]
@@ -277,7 +277,7 @@ class Shape:
         if self.count >= 3 * len(values) and sum(times for _, (times, _) in values) == self.count:
             shown = [f"{_shown(value)} {times:,}" for value, (times, _) in values[:6]]
             return f"{line}: {', '.join(shown)}{', …' if len(values) > 6 else ''}"
-        return f"{line}, first {brief(common[0][1][1], 60)}"
+        return f"{line}, such as {brief(common[0][1][1], 60)}"
 
     def rarities(self) -> list[str]:
         """What few have: keys, types and values, each with its count and first place; the most telling
@@ -297,14 +297,22 @@ class Shape:
             missing = among - child.count
             if _rare(child.count, among):
                 _, value, where = next(iter(child.types.values()))
-                yield 0, child.count, f"{place}: in {child.count:,} of {among:,}, {_first(value, where)}"
+                yield (
+                    0,
+                    child.count,
+                    f"{place}: in {child.count:,} of {among:,}, first value {brief(value, 80)}{_at(where)}",
+                )
                 continue  # what few have is rare throughout
             if missing and _rare(missing, among):
                 yield 2, missing, f"{place}: missing in {missing:,} of {among:,}"
             yield from child._rarities(place)
         for kind, (times, value, where) in self.types.items():
             if _rare(times, self.count):
-                yield 1, times, f"{here}: {kind} in {times:,} of {self.count:,}, {_first(value, where)}"
+                yield (
+                    1,
+                    times,
+                    f"{here}: {kind} in {times:,} of {self.count:,}, such as {brief(value, 80)}{_at(where)}",
+                )
         if self.values and self.count >= 5 * len(self.values):
             rare = [(value, *seen) for value, seen in self.values.items() if _rare(seen[0], self.count)]
             if len(rare) <= 3:
@@ -336,10 +344,6 @@ def _through(at: Sequence[int], places: Places) -> Places:
 
 def _shown(value: Any) -> str:
     return str(value[0]) if type(value) is tuple else brief(value, MAX_VALUE_CHARS)
-
-
-def _first(value: Any, where: Where | None) -> str:
-    return f"first value {brief(value, 80)}{_at(where)}"
 
 
 def _at(where: Where | None) -> str:

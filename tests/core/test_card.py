@@ -222,6 +222,50 @@ def test_broken_json_is_located_as_the_parser_would(broken: str, before: str) ->
         assert abs(found.seen - caught.value.pos) <= 1
 
 
+def any_value(chance: random.Random, depth: int) -> Any:
+    kind = chance.random()
+    if depth <= 0 or kind < 0.4:
+        return chance.choice(
+            [-2.5, 1e300, True, None, "", "a, b", "}]{[", '\\"', "é\u2028", chance.randint(-(10**20), 10**20)]
+        )
+    if kind < 0.65:
+        return [any_value(chance, depth - 1) for _ in range(chance.randint(0, 6))]
+    if kind < 0.85:
+        return [
+            {name: any_value(chance, depth - 2) for name in "abc"[: chance.randint(1, 3)]} for _ in range(7)
+        ]
+    return {f"{chance.random():.3}": any_value(chance, depth - 1) for _ in range(chance.randint(0, 5))}
+
+
+@pytest.mark.parametrize("window", [20, 50, 300, WINDOW])
+def test_a_scan_agrees_with_the_parser_wherever_its_windows_end(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlm_core.scan.WINDOW", window)
+    for seed in range(150):
+        chance = random.Random(seed)
+        text = json.dumps(
+            any_value(chance, 5), indent=chance.choice([None, 1]), ensure_ascii=chance.random() < 0.5
+        )
+        for _ in range(chance.choice([0, 0, 1, 2])):  # break it, perhaps
+            at = chance.randrange(len(text) or 1)
+            text = chance.choice(
+                [text[:at] + text[at + 1 :], text[:at] + chance.choice('{}[],:"1a \\') + text[at:]]
+            )
+        found = scan(text, "json", time.monotonic() + AGES)
+        broken_at = _broken_at(text)
+        assert bool(found.problem) == (broken_at is not None), text
+        assert abs(found.seen - (len(text) if broken_at is None else broken_at)) <= 1, text
+
+
+def _broken_at(text: str) -> int | None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos
+    return None
+
+
 def test_malformed_json_says_where_and_that_there_is_no_data() -> None:
     text = json.dumps(records(), indent=1)
     cut = text[: len(text) * 3 // 4]
@@ -262,7 +306,7 @@ def test_csv_tells_its_columns_and_rare_values() -> None:
     assert "format: CSV; `data` holds it parsed: list of 1,000" in made
     assert "[i]['state']: 'odd' in 1 of 1,000 at [77]['state']" in made
     ragged = card("id,name,state\n" + "1,a,ok\n" * 500 + "2,b\n" + "1,a,ok\n" * 500)
-    assert "[i]['state']: NoneType in 1 of 1,001, first value None at [500]['state']" in ragged
+    assert "[i]['state']: NoneType in 1 of 1,001, such as None at [500]['state']" in ragged
 
 
 def test_xml_tells_its_elements_and_rare_ones() -> None:
@@ -325,7 +369,7 @@ def test_a_dict_that_serves_as_a_map_is_told_by_its_values() -> None:
     )
     assert "[3,001 keys, such as 'key0', 'key1', 'key2']: dict 3,000, str 1" in made
     assert "[key]['odd']: in 1 of 3,000, first value 1 at ['key5']['odd']" in made
-    assert "[key]: str in 1 of 3,001, first value 'text' at ['end']" in made
+    assert "[key]: str in 1 of 3,001, such as 'text' at ['end']" in made
 
 
 def test_a_map_that_is_seen_bit_by_bit_is_told_the_same() -> None:
@@ -345,7 +389,7 @@ def test_wide_records_are_records() -> None:
 def test_types_are_counted_apart_and_true_is_not_one() -> None:
     made = card([{"flag": True, "n": 1}] * 60 + [{"flag": False, "n": "one"}])
     assert "[i]['flag']: False in 1 of 61 at [60]['flag']" in made
-    assert "[i]['n']: str in 1 of 61, first value 'one' at [60]['n']" in made
+    assert "[i]['n']: str in 1 of 61, such as 'one' at [60]['n']" in made
     mixed = card([True, 1, 1.0, None, "1"] * 30)
     for kind in ("bool", "int", "float", "NoneType", "str"):
         assert f"{kind} 30" in mixed
@@ -353,7 +397,7 @@ def test_types_are_counted_apart_and_true_is_not_one() -> None:
 
 def test_many_values_are_not_listed() -> None:
     made = card([{"city": f"c{n % (MAX_VALUES + 1)}"} for n in range(1_000)])
-    assert "'city': str, first 'c0'" in made
+    assert "'city': str, such as 'c0'" in made
 
 
 def test_small_cards_name_the_keys_where_the_fields_do_not_fit() -> None:
