@@ -20,7 +20,7 @@ class Pieces:
     """Cuts texts up along `inputs` (name in the REPL -> value), and joins them again."""
 
     def __init__(self, inputs: Mapping[str, Any]):
-        self._texts = dict(_texts(inputs))
+        self.texts = dict(_texts(inputs))  # name, as in code -> text
 
     def cut(self, text: str) -> list[Piece]:
         """`text` as pieces; a text that quotes nothing long is itself alone."""
@@ -32,7 +32,7 @@ class Pieces:
                 at += 1
                 continue
             name, offset = place
-            source = self._texts[name]
+            source = self.texts[name]
             length = _shared(text, at, source, offset)
             back = _shared_before(text, begin, at, source, offset)
             if back + length < STRIDE:
@@ -51,12 +51,12 @@ class Pieces:
         return "".join(piece if isinstance(piece, str) else self._slice(*piece) for piece in pieces)
 
     def _slice(self, name: str, start: int, length: int) -> str:
-        return self._texts[name][start : start + length]
+        return self.texts[name][start : start + length]
 
     @cached_property
     def _index(self) -> dict[str, tuple[str, int]]:
         index: dict[str, tuple[str, int]] = {}
-        for name, text in self._texts.items():
+        for name, text in self.texts.items():
             for offset in range(0, len(text) - BLOCK + 1, STRIDE):
                 index.setdefault(text[offset : offset + BLOCK], (name, offset))
         return index
