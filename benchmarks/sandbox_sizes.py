@@ -80,9 +80,8 @@ def context(name: str, value: Any) -> None:
     sandbox.close()
     pipe = through_a_pipe(value) if isinstance(value, str) else float("nan")
     print(f"{name:<18}{size / MB:>7.0f}{first:>10.3f} s{pipe:>10.3f} s{further:>10.3f} s", end="")
-    print(
-        f"{(peak.highest - before) / size:>15.2f}x{(after - before) / size:>7.2f}x{(both - before) / size:>9.2f}x"
-    )
+    loading, loaded, shared = ((used - before) / size for used in (peak.highest, after, both))
+    print(f"{loading:>15.2f}x{loaded:>7.2f}x{shared:>9.2f}x")
 
 
 def timed(inputs: dict[str, Any], further: bool = True) -> tuple[float, float, LocalSandbox]:
@@ -129,7 +128,7 @@ def steps() -> None:
     per(
         "a call to the host",
         10_000,
-        lambda count: run(session, f"for _ in range({count}): ask('x')", ask=echo),
+        lambda count: run(session, f"for _ in range({count}): ask('x')"),
     )
     per(
         "a batch of 10,000 prompts of 1,000 characters, and as many answers",
@@ -152,9 +151,8 @@ def in_a_row(count: int) -> None:
 
     per(f"a worker with its first step and its end, {count:,} in a row", count, workers)
     grown = memory() - before
-    print(
-        f"after them: {len(os.listdir('/proc/self/fd')) - descriptors} descriptors and {grown / MB:.1f} MB more"
-    )
+    left = len(os.listdir("/proc/self/fd")) - descriptors
+    print(f"after them: {left} descriptors and {grown / MB:.1f} MB more")
     sandbox.close()
 
 
