@@ -346,12 +346,17 @@ def _seam(text: str, at: int) -> int:
 
 def _jsonl(text: str, found: Scan, deadline: float) -> None:
     found.shape.open("list", [], None)
-    reader = _Json(text, found, deadline)
     rows = _Rows(found)
+    try:
+        _jsonl_rows(text, rows, _Json(text, found, deadline))
+    finally:
+        rows.flush()
+
+
+def _jsonl_rows(text: str, rows: _Rows, reader: _Json) -> None:
     at = int(text.startswith("\ufeff"))
     while at < len(text):
-        if not rows.waiting:
-            reader.pause(at)
+        reader.pause(at)
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
         begin = reader.space(at)
@@ -359,16 +364,14 @@ def _jsonl(text: str, found: Scan, deadline: float) -> None:
             try:
                 rows.add(json.loads(text[begin:end]))
             except (ValueError, RecursionError) as error:
-                rows.flush()
                 raise _Bad(getattr(error, "msg", str(error)), begin + getattr(error, "pos", 0)) from None
         elif begin < end:
             rows.flush()
-            stop = reader.space(reader.value(begin, found.shape.element, (rows.count, None), 1))
+            stop = reader.space(reader.value(begin, rows.shape.element, (rows.count, None), 1))
             rows.count += 1
             if stop < end:
                 raise _Bad("more after the end of the line's value", stop)
         at = end + 1
-    rows.flush()
 
 
 def _csv(text: str, found: Scan, deadline: float) -> None:
@@ -380,7 +383,7 @@ def _csv(text: str, found: Scan, deadline: float) -> None:
             end = text.find("\n", at) + 1 or len(text)
             yield text[at:end]
             at = found.seen = end
-            if not rows.waiting and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise _Late
 
     found.shape.open("list", [], None)
@@ -415,18 +418,25 @@ class _Rows:
 
 
 def _log(text: str, found: Scan, deadline: float) -> None:
-    levels: dict[str, list[Any]] = {}
+    levels: dict[str, list[Any]] = {}  # level -> [how often, its first line's number and text]
+    search = _LEVEL.search
     at = number = 0
     while at < len(text):
         end = text.find("\n", at)
-        end = len(text) if end < 0 else end
+        if end < 0:
+            end = len(text)
         number += 1
-        match = _LEVEL.search(text, at, min(end, at + 200))
+        match = search(text, at, min(end, at + 200))
         if match:
-            levels.setdefault(match[1], [0, number, text[at : min(end, at + 200)]])[0] += 1
-        at = found.seen = end + 1
+            seen = levels.get(match[0])
+            if seen is None:
+                levels[match[0]] = [1, number, text[at : min(end, at + 200)]]
+            else:
+                seen[0] += 1
+        at = end + 1
         if not number % 64 and time.monotonic() >= deadline:
             break
+    found.seen = at
     if levels:
         common = sorted(levels.items(), key=lambda item: -item[1][0])
         found.facts.append("levels: " + ", ".join(f"{level} {count:,}" for level, (count, _, _) in common))

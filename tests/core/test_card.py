@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import random
 import re
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -460,3 +462,12 @@ def test_a_scan_that_is_cut_short_says_what_it_saw(kind: str) -> None:
     if kind in ("json", "jsonl", "csv"):
         assert "if the rest of it parses too" in made
     assert "scanned" not in card(value)
+
+
+def test_a_quote_that_never_closes_does_not_hold_the_scan_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a,b,c\n" + "1,2,3\n" * 30 + '4,"5,6\n' + "7,8,9\n" * 50_000
+    clock = itertools.count()
+    monkeypatch.setattr("rlm_core.scan.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    found = scan(text, "csv", 1_000)
+    assert found.seen < 10_000
+    assert found.shape.longest == 30
