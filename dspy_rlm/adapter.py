@@ -17,8 +17,8 @@ import dspy
 from dspy.primitives.repl_types import REPLEntry, REPLHistory
 
 from rlm_core import contract, replies
-from rlm_core.loop import Turn, View
 from rlm_core.strategies import Example, Step
+from rlm_core.views import Turn, View
 
 
 class RLMAdapter(dspy.ChatAdapter):  # type: ignore[misc]

@@ -17,8 +17,9 @@ from dspy_rlm.tools import by_name, is_async, run_async
 from dspy_rlm.usage import Meter
 from rlm_core import replies
 from rlm_core.lms import Completion, LMCallError
-from rlm_core.loop import Reply, View
+from rlm_core.requests import Reply
 from rlm_core.sandbox.protocol import Submission
+from rlm_core.views import View
 
 if TYPE_CHECKING:
     from dspy_rlm.module import RLM

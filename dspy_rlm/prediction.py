@@ -6,7 +6,8 @@ from typing import Any
 
 import dspy
 
-from rlm_core.loop import Result, Turn
+from rlm_core.loop import Result
+from rlm_core.views import Turn
 
 
 class RLMPrediction(dspy.Prediction):  # type: ignore[misc]

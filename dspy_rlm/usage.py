@@ -10,7 +10,7 @@ import dspy
 
 from rlm_core import prices
 from rlm_core.lms import Completion, Usage, estimate_tokens
-from rlm_core.loop import View
+from rlm_core.views import View
 
 
 class Meter:

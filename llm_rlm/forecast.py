@@ -10,7 +10,8 @@ from llm_rlm.callee import Callee
 from llm_rlm.seam import Seam
 from llm_rlm.settings import Settings
 from rlm_core.lms import estimate_tokens
-from rlm_core.loop import DEFAULT_WINDOW, FULL_SHARE, Run, View
+from rlm_core.loop import DEFAULT_WINDOW, FULL_SHARE, Run
+from rlm_core.views import View
 
 PLAIN_SHARE = 0.25  # of the window: below it a plain call is usually better (arXiv 2512.24601, figure 1)
 REPLY = 400  # tokens of a step's reply, or of a sub-call's

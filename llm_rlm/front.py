@@ -12,7 +12,8 @@ from llm_rlm.callee import Callee
 from rlm_core.contract import Tool
 from rlm_core.events import Chunk
 from rlm_core.lms import Completion, LMCallError, Message
-from rlm_core.loop import Reply, View
+from rlm_core.requests import Reply
+from rlm_core.views import View
 
 
 class Paused(BaseException):

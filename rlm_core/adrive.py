@@ -17,9 +17,11 @@ from typing import Any, Protocol, cast
 from rlm_core.drive import OVERRAN
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError
-from rlm_core.loop import Ask, Failed, InSandbox, Query, Reply, Result, Run, UseTool, View
+from rlm_core.loop import Result, Run
+from rlm_core.requests import Ask, Failed, InSandbox, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Live, Lost, Record, Tree
+from rlm_core.views import View
 
 
 class AsyncFront(Protocol):

@@ -22,9 +22,11 @@ from typing import Any, Protocol
 
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError, stopping
-from rlm_core.loop import Ask, Failed, Query, Reply, Result, Run, UseTool, View
+from rlm_core.loop import Result, Run
+from rlm_core.requests import Ask, Failed, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Live, Lost, Record, Tree
+from rlm_core.views import View
 
 OVERRAN = "The step ran past its time limit and did not stop when it was told to; its worker was ended."
 

@@ -25,7 +25,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,12 @@ import msgspec
 from rlm_core import events, strategies
 from rlm_core.context import Context
 from rlm_core.contract import Tool
-from rlm_core.events import Event, SubCalled
+from rlm_core.events import Ended, Event, SubCalled
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
-from rlm_core.loop import Failed, Query, Reply, Request, Result, Run, Task, UseTool
+from rlm_core.loop import Result, Run, Task
 from rlm_core.pieces import Pieces
+from rlm_core.requests import Failed, Query, Reply, Request, UseTool
 from rlm_core.sandbox import values
 from rlm_core.tree import Key
 
@@ -146,7 +147,7 @@ def recalled(answers: Answers, key: Key, request: Request[Any]) -> Any:
         return None
     if row["kind"] == "value":
         return values.Decoder(Any).decode(row["value"])
-    return msgspec.json.decode(row["value"], type=KINDS[row["kind"]])
+    return msgspec.convert(json.loads(row["value"]), KINDS[row["kind"]])
 
 
 def setup_of(run: Run) -> dict[str, Any]:
@@ -354,7 +355,7 @@ class Recorder:
 
     def keep(self, key: Key, request: Request[Any], value: Any) -> None:
         if isinstance(value, (Reply, Completion, Failed)):
-            kind, data = type(value).__name__, msgspec.json.encode(value)
+            kind, data = type(value).__name__, json.dumps(msgspec.to_builtins(value)).encode()
         else:
             try:
                 kind, data = "value", values.encode(lambda packer: packer.pack(value))
@@ -370,6 +371,8 @@ class Recorder:
         )
 
     def tell(self, event: Event, number: int) -> None:
+        if isinstance(event, Ended):
+            event = replace(event, answer=_plain(event.answer))
         data = msgspec.to_builtins(event, enc_hook=str)
         slot = 0
         if isinstance(event, SubCalled):
@@ -396,7 +399,7 @@ class Recorder:
             " calls = ?, input = ?, output = ?, cached = ?, cost = ? WHERE id = ?",
             time.time(),
             result.status,
-            json.dumps(result.answer, default=str),
+            json.dumps(_plain(result.answer), default=str),
             result.reason,
             result.unverified,
             len(result.trajectory),
@@ -435,12 +438,27 @@ class Recorder:
             return
         try:
             self._db.execute(statement, parameters)
+        except UnicodeEncodeError:  # a half of a surrogate pair
+            self._write(statement, *map(_encodable, parameters))
         except sqlite3.Error as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         where = "" if isinstance(error, JournalError) else f"{self._journal.path}: "
         self.problem = self.problem or f"this run is not, or not wholly, in the journal: {where}{error}"
+
+
+def _encodable(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Any:
+    """An answer as JSON can hold it."""
+    try:
+        json.dumps(value, default=str)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value
 
 
 def _new_id() -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from rlm_core import contract, replies
 from rlm_core.context import Context, ContextError
@@ -24,139 +24,17 @@ from rlm_core.contract import Terms, Tool
 from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
 from rlm_core.grounding import occurs
 from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage
-from rlm_core.lms import Completion, Message, Usage
+from rlm_core.lms import Completion
+from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
 from rlm_core.strategies import Strategy
+from rlm_core.views import Turn, View
 
-R = TypeVar("R")
 Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
 
 DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
 PUSHES_BACK = frozenset({"no code yet", "unseen output", "not grounded"})
 FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
-
-
-# ---- requests ----------------------------------------------------------------------------------------------
-
-
-class Request(Generic[R]):
-    """Something the loop wants done.  `yield from` one gives its typed reply."""
-
-    def __iter__(self) -> Generator[Request[Any] | Event, Any, R]:
-        reply: R = yield self
-        return reply
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A call that failed for good.  `kind` and `usage` as in LMCallError."""
-
-    error: str
-    kind: str = "error"
-    usage: Usage | None = None
-    seconds: float = 0.0  # how long the root LM was waited for
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The root LM's reply, read.  `submission`: the values themselves, where a front asks for the last answer
-    in its own way."""
-
-    step: replies.Step
-    text: str
-    usage: Usage = field(default_factory=Usage)
-    model: str = ""
-    submission: Submission | None = None
-    seconds: float = 0.0  # how long it was waited for
-
-    @classmethod
-    def read(cls, completion: Completion) -> Reply:
-        return cls(replies.read(completion.text), completion.text, completion.usage, completion.model)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask(Request["Reply | Failed"]):
-    view: View
-
-
-@dataclass(frozen=True, slots=True)
-class InSandbox(Request["HostCall | Done"]):
-    frame: Execute | Resume
-
-
-@dataclass(frozen=True, slots=True)
-class Query(Request["list[Completion | Failed]"]):
-    prompts: tuple[str, ...]
-    model: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recurse(Request["list[Result | Failed]"]):
-    runs: tuple[Run, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UseTool(Request["Any | Failed"]):
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-# ---- what the root LM is shown, and what a run comes to ----------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One step of a trajectory.  `shown` is what the root LM read of it; `output` and `error` are all that
-    came back."""
-
-    reasoning: str
-    code: str
-    output: str = ""
-    error: str = ""
-    shown: str = ""
-
-    def reply(self, fence: str) -> str:
-        """The assistant's message, made again from reasoning and code so that every front end sends the
-        same."""
-        block = f"```{fence}\n{self.code}\n```" if self.code else ""
-        return "\n".join(part for part in (self.reasoning, block) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a root LM is shown: contract, strategy, card and question, and the turns so far.  A front renders
-    it."""
-
-    contract: str
-    strategy: Strategy
-    card: str
-    query: str
-    turns: tuple[Turn, ...] = ()
-    closing: str = ""  # the last ask
-    path: Path = ()
-
-    def messages(self) -> list[Message]:
-        wording = contract.WORDINGS[self.strategy.wording]
-        system = "\n\n".join(part for part in (self.contract, self.strategy.advice) if part)
-        messages: list[Message] = [{"role": "system", "content": system}]
-        for example in self.strategy.examples:
-            messages.append(_user(contract.task(example.card, example.query, wording)))
-            for step in example.steps:
-                turn = Turn(step.reasoning, step.code, step.output)
-                messages.append({"role": "assistant", "content": turn.reply(wording.fence)})
-                if step is not example.steps[-1]:
-                    shown = wording.after.format(
-                        shown=step.output, query=example.query, turn="", turns="", left=""
-                    )
-                    messages.append(_user(shown))
-        messages.append(_user(contract.task(self.card, self.query, wording)))
-        for turn in self.turns:
-            messages.append({"role": "assistant", "content": turn.reply(wording.fence)})
-            messages.append(_user(turn.shown))
-        if self.closing:
-            messages[-1]["content"] += f"\n\n{self.closing}"
-        return messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +43,7 @@ class Result:
 
     answer      the submitted value; the whole dict where there are several fields; None where there is none
     status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer
-                so far or None;
-                error; cancelled
+                so far or None; error; cancelled
     reason      why, in a line: the limit's name, the error, what NOT_FOUND was told
     unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed
                 or returned
@@ -611,10 +488,6 @@ QUERIES = ("llm_query", "llm_query_batched")
 SUB_CALLS = (*QUERIES, "rlm_query", "rlm_query_batched")
 LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs
 MAX_GROUNDED = 80  # characters: a longer value is prose, not a quotation
-
-
-def _user(content: str) -> Message:
-    return {"role": "user", "content": content}
 
 
 def _as_text(final: replies.Final | None) -> str:

@@ -12,9 +12,11 @@ from rlm_core.drive import drive
 from rlm_core.events import Ended, Event, Stepped, SubCalling
 from rlm_core.journal import Journal, recalled
 from rlm_core.lms import Completion, LMCallError
-from rlm_core.loop import Reply, Request, Result, Run, View
+from rlm_core.loop import Result, Run
+from rlm_core.requests import Reply, Request
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.tree import Key
+from rlm_core.views import View
 
 MISSING = "this call is not in the journal"
 SHOWN = 200  # characters of either side of a difference

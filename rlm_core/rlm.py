@@ -16,10 +16,12 @@ from rlm_core.drive import drive
 from rlm_core.events import Chunk, Event
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import LM, Completion, Message
-from rlm_core.loop import DEFAULT_WINDOW, Reply, Result, Run, Task, View
+from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
+from rlm_core.requests import Reply
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy
+from rlm_core.views import View
 
 if TYPE_CHECKING:
     from rlm_core.journal import Journal, Recorder

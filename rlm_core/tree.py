@@ -20,7 +20,8 @@ from typing import Any, Protocol, cast
 from rlm_core.events import Ended, Event, Noted, Path, SubCalled, ToolUsed
 from rlm_core.limits import LimitReached
 from rlm_core.lms import Completion
-from rlm_core.loop import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, Result, Run, Status, UseTool
+from rlm_core.loop import Result, Run, Status
+from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
 
 Key = tuple[Path, int, int | None]

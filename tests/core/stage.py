@@ -12,7 +12,8 @@ from rlm_core.contract import Tool
 from rlm_core.events import Event
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion, Usage
-from rlm_core.loop import Ask, Failed, InSandbox, Query, Reply, Result, Run, Task, UseTool
+from rlm_core.loop import Result, Run, Task
+from rlm_core.requests import Ask, Failed, InSandbox, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume, Submission
 from rlm_core.tree import Job, Tree
 

@@ -7,8 +7,8 @@ import pytest
 from rlm_core import contract
 from rlm_core.contract import FULL, SMALL, Terms, Tool
 from rlm_core.limits import Limits
-from rlm_core.loop import View
 from rlm_core.strategies import BUILT_IN, Strategy
+from rlm_core.views import View
 from tests.core.stage import a_run
 
 HELPERS = ("grep", "chunks", "SUBMIT", "NOT_FOUND", "llm_query", "llm_query_batched")

@@ -8,7 +8,7 @@ import pytest
 
 from rlm_core.events import Asking, Ended, Noted, Replied, Started, Stepped
 from rlm_core.limits import Limits
-from rlm_core.loop import Failed
+from rlm_core.requests import Failed
 from rlm_core.sandbox.protocol import Done, HostCall, LMError, Submission
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlm_core.events import Ended, Noted, SubCalled
 from rlm_core.limits import Budget, Limits
-from rlm_core.loop import Ask, InSandbox, Query
+from rlm_core.requests import Ask, InSandbox, Query
 from rlm_core.sandbox.protocol import Done, Execute, HostCall
 from rlm_core.tree import Job, Lost
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
