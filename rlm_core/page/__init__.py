@@ -43,14 +43,15 @@ def page(journal: Journal, row: Mapping[str, Any]) -> str:
         "script": script,
     }
     template = (HERE / "page.html").read_text("utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    made = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return made.encode("utf-8", "replace").decode("utf-8")  # there may be halves of surrogate pairs
 
 
 def _inert(data: str) -> str:
     """JSON in which nothing can end or open an element, nor a comment."""
     for character in "<>&\u2028\u2029":
         data = data.replace(character, f"\\u{ord(character):04x}")
-    return data.encode("utf-8", "replace").decode("utf-8")  # lone surrogates
+    return data
 
 
 def _data(journal: Journal, row: Mapping[str, Any]) -> dict[str, Any]:

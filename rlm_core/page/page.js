@@ -464,6 +464,13 @@ $("strip").addEventListener("mouseleave", event => tip(event, ""));
 
 // ---- all of it
 
+function swatch(kind, text) {
+  const made = el("span", "swatch"), colour = el("i");
+  colour.style.background = `var(--${kind})`;
+  made.append(colour, text);
+  return made;
+}
+
 const total = { start: run.started, end: run.ended || run.started, lanes: 1, item: null };
 if (DATA.root) {
   total.item = addRun(DATA.root, null);
@@ -475,17 +482,13 @@ head();
 spent();
 for (const kind of ["root", "code", "sub", "child", "tool", "failed"]) {
   if (!bars.some(bar => bar.kind === kind)) continue;
-  const swatch = el("i");
-  swatch.style.background = `var(--${kind})`;
-  const entry = el("span");
-  entry.append(swatch, NAMES[kind]);
-  $("legend").append(entry);
+  $("legend").append(swatch(kind, NAMES[kind]));
 }
 $("time").setAttribute("aria-label", `Time line of ${plural(bars.length, "call")} and steps over ${seconds(total.end - total.start)}; the tree below holds the same`);
 if (size) {
   $("coverage").hidden = false;
-  const told = LANES.map(([, what, wanted]) => `${share(covered(wanted) / size)} ${what}`).join(", ");
-  $("covered").textContent = `Of ${count(size)} characters: ${told}.`;
+  $("covered").append(`Of ${count(size)} characters: `);
+  for (const [kind, what, wanted] of LANES) $("covered").append(swatch(kind, `${share(covered(wanted) / size)} ${what}`), " ");
   $("strip").setAttribute("aria-label", $("covered").textContent);
 }
 flatten();
