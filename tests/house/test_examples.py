@@ -12,8 +12,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def output_of(*command: str, **env: str) -> str:
     """What a command prints on stdout, run as a user would: in the examples' folder."""
+    # `llm` is that of this Python, wherever the tests were started from.
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | env
     done = subprocess.run(
-        command, cwd=EXAMPLES, capture_output=True, text=True, env=os.environ | env, stdin=subprocess.DEVNULL
+        command, cwd=EXAMPLES, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
