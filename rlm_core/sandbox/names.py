@@ -81,7 +81,7 @@ ENUM_ATTRIBUTES = frozenset({"_value_", "_name_", "_member_map_", "_member_names
 
 
 def is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+    return name.startswith("__") and name.endswith("__") and bool(name.strip("_"))
 
 
 def is_reserved(name: str) -> bool:

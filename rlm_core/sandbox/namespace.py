@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import codecs
+import functools
 import importlib
 import pprint
 import sys
@@ -56,6 +57,7 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
     ...).  What is injected is in the cells' hands: no public attribute of it, or of what it returns, may
     lead to the host's own objects.
     """
+    preload()
     # dataclasses, typing and enum look up the module that a class says it is from
     sys.modules.setdefault(SANDBOX_MODULE, types.ModuleType(SANDBOX_MODULE))
     names: dict[str, Any] = {}
@@ -81,7 +83,8 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
     }
     names["__name__"] = SANDBOX_MODULE
     names.update(extra or {})
-    GIVEN_TYPES.update(value for value in names.values() if isinstance(value, type))
+    given = [*names["__builtins__"].values(), *names.values()]
+    GIVEN_TYPES.update(value for value in given if isinstance(value, type))
     return names
 
 
@@ -133,22 +136,18 @@ def _session_builtins(emit: Emit, names: dict[str, Any]) -> dict[str, Any]:
     def vars_(obj: Any = guards.REQUIRED, /) -> Mapping[str, Any]:
         return globals_() if obj is guards.REQUIRED else guards.public_vars(obj)
 
-    return {
-        "print": print_,
-        "_echo_": echo,
-        "globals": globals_,
-        "locals": locals_,
-        "dir": dir_,
-        "vars": vars_,
-    }
+    given = {"print": print_, "globals": globals_, "locals": locals_, "dir": dir_, "vars": vars_}
+    for name, function in given.items():
+        function.__name__ = function.__qualname__ = name
+    return {**given, "_echo_": echo}
 
 
 def _printed(values: tuple[Any, ...], sep: str, end: str) -> list[str]:
     """The pieces that are printed.  Not joined: one of them may be the whole context."""
     pieces: list[str] = []
     for value in values:
-        pieces += (sep, str(value))
-    return [_exact(piece) for piece in (*pieces[1:], end) if piece]
+        pieces += (_exact(sep), _exact(str(value)))
+    return [piece for piece in (*pieces[1:], _exact(end)) if piece]
 
 
 def _echoed(value: Any) -> str:
@@ -237,6 +236,7 @@ CODECS = """
 """
 
 
+@functools.cache
 def preload() -> None:
     """Imports whatever a cell could need later.  After this nothing opens a file."""
     standard_members()

@@ -31,7 +31,12 @@ MEMBERS = {
 
 def fromstring(text: str | bytes, parser: None = None) -> ET.Element:
     """The root element.  Raises ParseError, also for a document that declares entities."""
-    return ET.fromstring(_without_entities(text))
+    text = _without_entities(text)
+    try:
+        return ET.fromstring(text)
+    except ET.ParseError as error:
+        # Without the frame that holds the parser: one that outlives its module crashes Python 3.12.1 at exit.
+        raise error.with_traceback(None) from None
 
 
 def fromstringlist(sequence: Iterable[str | bytes], parser: None = None) -> ET.Element:
