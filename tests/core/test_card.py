@@ -17,7 +17,8 @@ import pytest
 
 from rlm_core.context import Context
 from rlm_core.quoting import brief, quote
-from rlm_core.scan import WINDOW, scan
+from rlm_core.scan import scan
+from rlm_core.scan.json_text import WINDOW
 from rlm_core.shape import MAX_KEYS, MAX_VALUES
 
 AGES = 600.0  # seconds, where a test wants the whole scan however busy the machine is
@@ -243,7 +244,7 @@ def any_value(chance: random.Random, depth: int) -> Any:
 def test_a_scan_agrees_with_the_parser_wherever_its_windows_end(
     window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlm_core.scan.WINDOW", window)
+    monkeypatch.setattr("rlm_core.scan.json_text.WINDOW", window)
     for seed in range(150):
         chance = random.Random(seed)
         text = json.dumps(
@@ -467,7 +468,7 @@ def test_a_scan_that_is_cut_short_says_what_it_saw(kind: str) -> None:
 def test_a_quote_that_never_closes_does_not_hold_the_scan_up(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "a,b,c\n" + "1,2,3\n" * 30 + '4,"5,6\n' + "7,8,9\n" * 50_000
     clock = itertools.count()
-    monkeypatch.setattr("rlm_core.scan.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("rlm_core.scan.found.time", SimpleNamespace(monotonic=lambda: next(clock)))
     found = scan(text, "csv", 1_000)
     assert found.seen < 10_000
     assert found.shape.longest == 30
