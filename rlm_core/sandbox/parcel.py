@@ -88,7 +88,7 @@ def _unnamed_file() -> int:
     return descriptor
 
 
-_STR_HEADER = "\u00e9".__sizeof__() - 2
+_STR_HEADER = (2 * chr(0x100)).__sizeof__() - 2 * 3  # of any str but ASCII; its characters and a NUL follow
 
 
 def _form_of(blob: str | bytes) -> _Form:
