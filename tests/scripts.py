@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TEXT = "nothing here\n" * 3_000 + "the magic word is xyzzy\n"
+FIND = "Let me look.\n```repl\nfound = grep('magic word')\nprint(found)\n```"
+SUBMIT = "```repl\nSUBMIT(found[0].split()[-1])\n```"
 
 Chat = list[tuple[str, str]]
 """(role, text) of each message."""
@@ -18,6 +25,12 @@ def steps(*replies: str, sub: str | Callable[[str], str] = "sub-answer") -> Call
         return replies[sum(role == "assistant" for role, _ in chat)]
 
     return script
+
+
+def declare(home: Path, url: str, **more: Any) -> None:
+    """Declares the model `stub` of a server of one's own, as a user of llm does."""
+    model = {"model_id": "stub", "model_name": "stub", "api_base": url, **more}
+    (home / "llm" / "extra-openai-models.yaml").write_text(json.dumps([model]))
 
 
 # One red pixel.

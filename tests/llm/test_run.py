@@ -9,13 +9,9 @@ from typing import Any
 
 import llm
 import pytest
-from scripts import steps
+from scripts import FIND, SUBMIT, steps
 
 TEXT = "".join(f"line {n} holds nothing\n" for n in range(2_000)) + "the magic word is xyzzy\n"
-FIND = "Let me look.\n```repl\nfound = grep('magic word')\nprint(found)\n```"
-SUBMIT = "```repl\nSUBMIT(found[0].split()[-1])\n```"
-
-
 # ---- the answer, and where everything else goes
 
 

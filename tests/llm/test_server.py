@@ -7,19 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import FIND, SUBMIT, TEXT, declare
 from stub_server import Reply, StubServer, error, html, overflow
 
 from llm_rlm import family
-
-TEXT = "nothing here\n" * 3_000 + "the magic word is xyzzy\n"
-FIND = "Let me look.\n```repl\nfound = grep('magic word')\nprint(found)\n```"
-SUBMIT = "```repl\nSUBMIT(found[0].split()[-1])\n```"
-
-
-def declare(home: Path, url: str, **more: Any) -> None:
-    """As a user does it for a server of their own."""
-    model = {"model_id": "stub", "model_name": "stub", "api_base": url, **more}
-    (home / "llm" / "extra-openai-models.yaml").write_text(json.dumps([model]))
 
 
 @pytest.fixture(autouse=True)
