@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dspy_rlm.adapter import RLMAdapter
 from dspy_rlm.interpreter import RestrictedInterpreter
+from dspy_rlm.lm import as_dspy, local_lm
 from dspy_rlm.module import RLM, RLMError, install
 from dspy_rlm.portable import examples_from_runs, export_strategy, load_strategy, strategy_of
 from dspy_rlm.prediction import RLMPrediction
@@ -19,11 +20,13 @@ __all__ = [
     "RLMPrediction",
     "Reference",
     "RestrictedInterpreter",
+    "as_dspy",
     "examples_from_runs",
     "export_strategy",
     "feedback",
     "install",
     "load_strategy",
+    "local_lm",
     "strategy_of",
     "used_components",
 ]
