@@ -25,7 +25,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -375,12 +375,10 @@ def _size(folder: Path) -> int:
     """Bytes of the largest file below a folder that another process is writing to; what it copies counts
     once."""
     sizes = [0]
-    for file in folder.rglob("*"):
-        try:
-            if file.is_file():
-                sizes.append(file.stat().st_size)
-        except OSError:  # it was just moved or deleted
-            continue
+    for place, _, files in os.walk(folder):
+        for file in files:
+            with suppress(OSError):  # it was just moved or deleted
+                sizes.append(os.stat(os.path.join(place, file)).st_size)
     return max(sizes)
 
 
