@@ -6,14 +6,17 @@ length) into the inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 Piece = str | tuple[str, int, int]
 
-BLOCK = 32  # characters by which a place in the inputs is recognised
+BLOCK = 256  # characters by which a place in the inputs is recognised
 STRIDE = 1_024  # every so many characters a block is remembered: any quotation of STRIDE + BLOCK is found
+MISSES = (
+    64  # blocks that were recognised for nothing, after which a text is left as it is: it may be repetitive
+)
 
 
 class Pieces:
@@ -24,9 +27,11 @@ class Pieces:
 
     def cut(self, text: str) -> list[Piece]:
         """`text` as pieces; a text that quotes nothing long is itself alone."""
+        if len(text) <= STRIDE:
+            return [text]
         pieces: list[Piece] = []
-        begin = at = 0  # `text[begin:at]` is not yet in a piece
-        while at + BLOCK <= len(text) and len(text) > STRIDE:
+        begin = at = misses = 0  # `text[begin:at]` is not yet in a piece
+        while at + BLOCK <= len(text) and misses < MISSES and self._index:
             place = self._index.get(text[at : at + BLOCK])
             if place is None:
                 at += 1
@@ -37,6 +42,7 @@ class Pieces:
             back = _shared_before(text, begin, at, source, offset)
             if back + length < STRIDE:
                 at += 1
+                misses += 1
                 continue
             if at - back > begin:
                 pieces.append(text[begin : at - back])
@@ -76,22 +82,30 @@ def _texts(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _shared(one: str, at: int, other: str, offset: int) -> int:
     """How many characters are the same from `one[at]` and `other[offset]` on."""
-    length, step = 0, 1 << 16
-    most = min(len(one) - at, len(other) - offset)
-    while step:
-        ahead = min(length + step, most)
-        if one[at + length : at + ahead] == other[offset + length : offset + ahead]:
-            if ahead == most:
-                return most
-            length = ahead
-        else:
-            step //= 2
-    return length
+
+    def same(start: int, end: int) -> bool:
+        return one[at + start : at + end] == other[offset + start : offset + end]
+
+    return _most(min(len(one) - at, len(other) - offset), same)
 
 
 def _shared_before(one: str, begin: int, at: int, other: str, offset: int) -> int:
     """How many characters are the same before `one[at]` and `other[offset]`, back to `begin` at most."""
-    length = 0
-    while at - length > begin and offset > length and one[at - length - 1] == other[offset - length - 1]:
-        length += 1
-    return length
+
+    def same(start: int, end: int) -> bool:
+        return one[at - end : at - start] == other[offset - end : offset - start]
+
+    return _most(min(at - begin, offset), same)
+
+
+def _most(limit: int, same: Callable[[int, int], bool]) -> int:
+    """The largest n <= limit with same(0, n), found by leaps that double until one fails, and halve then."""
+    n, leap, growing = 0, BLOCK, True
+    while leap and n < limit:
+        ahead = min(n + leap, limit)
+        if same(n, ahead):
+            n = ahead
+        else:
+            growing = False
+        leap = leap * 2 if growing else leap // 2
+    return n

@@ -206,8 +206,14 @@ function choose(one) {
   draw();
   tree.setAttribute("aria-activedescendant", `row-${one.index}`);
   detail(one);
-  drawTime();
-  drawStrip();
+  paint();
+}
+
+let painting = false;
+function paint() {  // once a frame, however fast a key repeats
+  if (painting) return;
+  painting = true;
+  requestAnimationFrame(() => { painting = false; drawTime(); drawStrip(); });
 }
 
 tree.addEventListener("scroll", draw);
@@ -493,5 +499,5 @@ if (size) {
 }
 flatten();
 choose(total.item);
-window.addEventListener("resize", () => { drawTime(); drawStrip(); draw(); });
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawTime(); drawStrip(); });
+window.addEventListener("resize", () => { paint(); draw(); });
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
