@@ -27,6 +27,7 @@ class _Local:
     can_stream = True
     strategy = "small"  # the profile that suits it as the root of an RLM
     concurrency = 1
+    window = 16_384  # tokens, where -o window does not say otherwise; rlm_core.local.WINDOW
 
     def __init__(self, model_id: str):
         self.model_id = model_id
