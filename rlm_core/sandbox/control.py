@@ -18,6 +18,7 @@ from rlm_core.sandbox.protocol import Repl
 
 _HEADER = struct.Struct("<I")
 _MAX_DESCRIPTORS = 4
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # not on macOS
 
 
 class _Message(msgspec.Struct, array_like=True):
@@ -111,7 +112,7 @@ def receive_answer(connection: socket.socket) -> tuple[Answer, list[int]]:
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, _MAX_DESCRIPTORS, _CLOEXEC)
     while data and (len(data) < _HEADER.size or len(data) < _HEADER.size + _HEADER.unpack_from(data)[0]):
         more = connection.recv(1 << 16)
         if not more:

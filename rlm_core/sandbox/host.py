@@ -67,9 +67,8 @@ class LocalSandbox:
         self._lock = threading.Lock()
         self._holder: Zygote | None = None  # holds the inputs of the first session
         self._other: Zygote | None = None  # holds nothing, for workers that take their own: children's
-        self._held: dict[
-            int, tuple[int, Any]
-        ] = {}  # id of a held value -> its key, and itself, to keep the id its own
+        # id of a held value -> its key, and itself, so that the id stays its own
+        self._held: dict[int, tuple[int, Any]] = {}
         self._holds, self._held_size = False, 0
         self._sessions: weakref.WeakSet[LocalSession] = weakref.WeakSet()
         self._closed = False
@@ -83,7 +82,10 @@ class LocalSandbox:
         """See `Backend.open`.  Raises SandboxUnavailable, SandboxError; TypeError for an input that cannot
         cross."""
         with self._lock:
-            return self._open(inputs, repl)
+            try:
+                return self._open(inputs, repl)
+            except OSError as error:  # no descriptors left, no room in /tmp
+                raise SandboxError(f"the sandbox could not start a worker: {error}") from error
 
     def close(self) -> None:
         self._closed = True
@@ -92,7 +94,7 @@ class LocalSandbox:
         for zygote in (self._holder, self._other):
             if zygote is not None:
                 zygote.close()
-        self._held.clear()
+        self._held = {}
 
     def _start(self, inputs: Mapping[str, Any] | None) -> None:
         with self._lock:
@@ -105,9 +107,10 @@ class LocalSandbox:
                 pass
 
     def _open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
-        if self._holder is None or not self._holder.is_open or not self._holds:
+        if self._holder is None or not self._holder.is_alive or not self._holds:
             self._hold(inputs)
-        held = {name: self._held[id(value)][0] for name, value in inputs.items() if id(value) in self._held}
+        known = self._held
+        held = {name: known[id(value)][0] for name, value in inputs.items() if id(value) in known}
         own = [name for name in inputs if name not in held]
         if held:
             zygote = self._holder
@@ -161,7 +164,7 @@ class LocalSandbox:
         self._holds, self._held_size = True, layout.size
 
     def _running(self, zygote: Zygote | None) -> Zygote:
-        if zygote is None or not zygote.is_open:
+        if zygote is None or not zygote.is_alive:
             zygote = zygotes.new_run()
         if self._closed:
             zygote.close()
@@ -187,7 +190,7 @@ class LocalSession:
         connection.setblocking(False)
         self._repl = repl
         self._longest = _longest_message(size)
-        self._most_bytes = 4 * self._longest
+        self._most_bytes = 16 * self._longest
         self._most_calls = 100_000 + size // 100
         self._incoming = bytearray()
         self._outgoing = memoryview(b"")

@@ -11,8 +11,8 @@ Linux, in this order, none of it needing root, user namespaces or cgroups:
 
 The last is the one that holds alone; the least that must stand is no_new_privs, rlimits and seccomp.
 
-macOS: Seatbelt's own profile "pure-computation".  Written after Apple's headers and not tested: there was
-no machine.
+macOS: Seatbelt's own profile "pure-computation"; its kernel keeps no limit on memory, so the zygote
+does.  Written after Apple's headers and not tested: there was no machine.
 
 Everything is called through ctypes: no package on PyPI does this without a system library.
 Sources: prctl(2), seccomp(2), landlock(7), setrlimit(2); the kernel's asm/unistd.h for the numbers.
@@ -305,3 +305,17 @@ def _seatbelt() -> str:
     if library.sandbox_init(b"pure-computation", ctypes.c_uint64(named), ctypes.byref(error)) != 0:
         raise Missing((error.value or b"refused").decode(errors="replace"))
     return "pure-computation"
+
+
+KEEPS_NO_MEMORY_LIMIT = sys.platform == "darwin"
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process uses: proc_pidinfo(PROC_PIDTASKINFO) of libproc.  0 for one that is
+    gone."""
+    task_info, size = 4, 96  # struct proc_taskinfo: the virtual size, the resident size, ...
+    buffer = ctypes.create_string_buffer(size)
+    library = ctypes.CDLL("/usr/lib/libproc.dylib")
+    if library.proc_pidinfo(pid, task_info, ctypes.c_uint64(0), buffer, size) != size:
+        return 0
+    return int(struct.unpack_from("QQ", buffer)[1])

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from typing import Any, NoReturn
 
 from rlm_core.sandbox import control, oswall, parcel, probes, wire, worker
 from rlm_core.sandbox.control import Carried, Failed, Hold, Kill, Made, NewRun, NewWorker
+
+_WATCH_SECONDS = 0.05
 
 
 def main(descriptor: int) -> NoReturn:
@@ -47,6 +50,7 @@ class Zygote:
         self.connection, self._holds_run = connection, holds_run
         self._children: set[int] = set()
         self._held: dict[int, Any] = {}
+        self._memory: dict[int, int] = {}  # what each worker may use, where the kernel keeps no such limit
         self._parent = os.getpid()
 
     def serve(self) -> NoReturn:
@@ -55,6 +59,8 @@ class Zygote:
         gc.disable()  # a collection would write into pages that are shared with the workers
         gc.freeze()
         while True:
+            if oswall.KEEPS_NO_MEMORY_LIMIT:
+                self._watch_memory()
             try:
                 order, descriptors = control.receive_order(self.connection)
             except (EOFError, OSError):
@@ -81,7 +87,10 @@ class Zygote:
                 gc.freeze()
                 return Carried(), []
             case NewWorker():
-                return self._fork(lambda: self._become_worker(order, descriptors))
+                made, given = self._fork(lambda: self._become_worker(order, descriptors))
+                if oswall.KEEPS_NO_MEMORY_LIMIT and isinstance(made, Made):
+                    self._memory[made.pid] = oswall.resident(self._parent) + order.memory
+                return made, given
             case Kill(pid):
                 self._kill(pid)
                 return Carried(), []
@@ -140,6 +149,15 @@ class Zygote:
             if received != 3:
                 os.close(received)
         return 3
+
+    def _watch_memory(self) -> None:
+        """Until the next order comes."""
+        while not select.select([self.connection], [], [], _WATCH_SECONDS)[0]:
+            for pid, limit in list(self._memory.items()):
+                if pid not in self._children:
+                    del self._memory[pid]
+                elif oswall.resident(pid) > limit:
+                    self._kill(pid)
 
     def _kill(self, pid: int) -> None:
         """Only a child that is not reaped, so that its number is still its own."""

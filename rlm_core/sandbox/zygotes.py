@@ -70,13 +70,14 @@ class Process:
             poll.register(self._descriptor, select.POLLIN)
             return bool(poll.poll(wait_seconds * 1000))
         until = time.monotonic() + wait_seconds
-        while time.monotonic() < until:
+        while True:
             try:
                 os.kill(self.pid, 0)
             except OSError:
                 return True
+            if time.monotonic() >= until:
+                return False
             time.sleep(0.01)
-        return False
 
     def forget(self) -> None:
         """Closes the descriptor: the process can no longer be killed from here."""
@@ -106,7 +107,7 @@ class Zygote:
                 raise SandboxError(f"the sandbox's process ended: {error!r}") from error
             except (
                 BaseException
-            ):  # Ctrl-C between question and answer: the next answer would be the wrong one
+            ):  # Ctrl-C, say: the answer that is still to come would be taken for the next one
                 self.close()
                 raise
         return _made(answer, given)
@@ -119,7 +120,9 @@ class Zygote:
                 pass  # the zygote is gone, and killed its workers when it ended
 
     @property
-    def is_open(self) -> bool:
+    def is_alive(self) -> bool:
+        if self.process is not None and self.process.ended(wait_seconds=0):
+            self.close()
         return self._connection.fileno() >= 0
 
     def close(self) -> None:
@@ -176,7 +179,12 @@ def own(connection: socket.socket) -> socket.socket:
 def _first_zygote() -> Zygote:
     global _first, _first_process
     with _first_lock:
-        if _first is None or not _first.is_open:
+        if (
+            _first is None
+            or not _first.is_alive
+            or _first_process is None
+            or _first_process.poll() is not None
+        ):
             _end_first()
             _first, _first_process = _start()
         return _first
@@ -219,7 +227,6 @@ def _start() -> tuple[Zygote, subprocess.Popen[bytes]]:
         raise
     if process.stderr is not None:
         process.stderr.close()
-    atexit.register(_end_first)
     return Zygote(ours), process
 
 
@@ -265,5 +272,6 @@ def _after_fork_in_child() -> None:
     _first, _first_process, _first_lock = None, None, threading.Lock()
 
 
+atexit.register(_end_first)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

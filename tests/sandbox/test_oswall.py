@@ -15,7 +15,7 @@ from rlm_core.sandbox import host, oswall, zygotes
 from rlm_core.sandbox.doctor import _WithoutLanguageWall
 from rlm_core.sandbox.host import LocalSandbox, LocalSession
 from rlm_core.sandbox.probes import PROBES
-from rlm_core.sandbox.protocol import Done, Execute, Repl, SandboxUnavailable
+from rlm_core.sandbox.protocol import Done, Execute, Repl, SandboxUnavailable, WorkerLost
 from rlm_core.sandbox.sandbox import next_frame
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="walls of Linux")
@@ -247,3 +247,34 @@ def test_windows_is_pointed_to_wsl2_before_anything_starts(monkeypatch: pytest.M
 )
 def test_the_memory_limit_grows_with_the_inputs(memory: int | None, size: int, expected: int) -> None:
     assert host._memory(Repl(memory=memory), size) == expected
+
+
+@linux
+def test_where_the_kernel_keeps_no_memory_limit_the_zygote_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS; here with Linux's own word for what a process uses."""
+    patch = """
+from rlm_core.sandbox import oswall
+oswall.KEEPS_NO_MEMORY_LIMIT = True
+oswall._limit = lambda addressable: "none"
+def resident(pid):
+    with open(f"/proc/{pid}/statm") as file: return int(file.read().split()[1]) * 4096
+oswall.resident = resident
+"""
+    monkeypatch.setattr(
+        zygotes,
+        "_BOOT",
+        zygotes._BOOT.replace("from rlm_core.sandbox.zygote", patch + "from rlm_core.sandbox.zygote"),
+    )
+    monkeypatch.setattr(zygotes, "_first", None)
+    monkeypatch.setattr(zygotes, "_first_process", None)
+    sandbox = LocalSandbox()
+    try:
+        session = sandbox.open({"context": "c" * 1000}, Repl(memory=50 << 20))
+        session.send(Execute("x = b'x' * (20 << 20)\nimport time; time.sleep(0.2)", 20))
+        assert isinstance(next_frame(session), Done)
+        session.send(Execute("y = [b'x' * (10 << 20) for _ in range(6)]\nwhile True: pass", 20))
+        with pytest.raises(WorkerLost, match="out of memory"):
+            next_frame(session)
+    finally:
+        sandbox.close()
+        zygotes._end_first()

@@ -290,8 +290,6 @@ def test_when_a_runs_zygote_dies_its_workers_do_and_the_next_session_gets_anothe
     session = sandbox.open(inputs, Repl())
     os.kill(sandbox._holder.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
     assert eventually(lambda: not is_there(session.process.pid))
-    with pytest.raises(SandboxError):
-        sandbox.open(inputs, Repl())
     assert printed(sandbox.open(inputs, Repl()), "print(context)") == "text"
 
 
@@ -303,8 +301,6 @@ def test_when_the_first_zygote_dies_another_is_started(sandbox: LocalSandbox) ->
     assert printed(sandbox.open({}, Repl()), "print(1)") == "1"  # a run goes on
     other = LocalSandbox()
     try:
-        with pytest.raises(SandboxError):
-            other.open({}, Repl())
         assert printed(other.open({}, Repl()), "print(2)") == "2"
     finally:
         other.close()
@@ -367,8 +363,9 @@ def test_nothing_is_left_of_a_host_that_ends(then: str, send: signal.Signals | N
 def test_a_terminals_ctrl_c_reaches_the_host_and_not_its_sandbox() -> None:
     code = HOST + (
         "from rlm_core.sandbox.sandbox import next_frame\n"
-        "print('ready', flush=True)\n"
-        "try: time.sleep(60)\n"
+        "try:\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
         "except KeyboardInterrupt: pass\n"
         "sessions[1].send(Execute('print(context)', 5))\n"
         "print(next_frame(sessions[1]).output)\n"
