@@ -27,10 +27,12 @@ class ContextError(ValueError):
 class Context:
     """One context.  `value` is what the REPL holds: the very object that was given, where nothing had to be
     read or decoded; so the caller leaves it alone until the run is over.  `chars`: the characters of its text
-    or documents; of data, those of all keys and leaves as they print."""
+    or documents; of data, those of all keys and leaves as they print.  `notes`: what the user should
+    know of how paths and bytes were read, such as what was skipped in a folder."""
 
     value: Any
     chars: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, value: Any) -> Context:
@@ -43,14 +45,15 @@ class Context:
             raise ContextError("the context is None: give text, bytes, a path, or lists and dicts of them")
         try:
             chars, to_read = _survey(value)
+            notes: list[str] = []
             if to_read:
-                value = _resolved(value)
+                value = _resolved(value, notes)
                 chars, _ = _survey(value)
         except DocumentError as error:
             raise ContextError(str(error)) from error
         if is_documents(value):
             chars = sum(map(len, value.values() if isinstance(value, dict) else value))
-        return cls(value, chars)
+        return cls(value, chars, tuple(notes))
 
     @cached_property
     def kind(self) -> Literal["text", "documents", "data"]:
@@ -126,16 +129,20 @@ def _printed(items: Sequence[Any]) -> int:
         return sum(int(item.bit_length() * 0.30103) + 1 for item in items)
 
 
-def _resolved(value: Any) -> Any:
+def _resolved(value: Any, notes: list[str]) -> Any:
     """`value` with every path and all bytes in it made text."""
     if isinstance(value, os.PathLike):
-        from rlm_core import documents  # archives, XML and HTML: dear to import, and rarely wanted
+        from rlm_core import documents  # and with it zipfile and such: not for every import
 
-        return documents.load(value)
+        found = documents.read(value)
+        notes += found.notes()
+        return found.value
     if isinstance(value, _BYTES):
-        return decode(bytes(value), "the context")[0]
+        text, guess = decode(bytes(value), "the context")
+        notes += [f"the context's bytes were read as {guess}, which is a guess"] if guess else []
+        return text
     if isinstance(value, dict):
-        return {key: _resolved(item) for key, item in value.items()}
+        return {key: _resolved(item, notes) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_resolved(item) for item in value)
+        return type(value)(_resolved(item, notes) for item in value)
     return value

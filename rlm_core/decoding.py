@@ -18,9 +18,14 @@ class DocumentError(ValueError):
     do."""
 
     def __init__(self, name: str, why: str, remedy: str = ""):
-        super().__init__(f"{name} {why}: {remedy}" if remedy else f"{name} {why}")
+        super().__init__(f"{on_one_line(name)} {why}" + (f": {remedy}" if remedy else ""))
         self.name = name
         self.why = why
+
+
+def on_one_line(name: str) -> str:
+    """A file's name as a line can show it, whatever line ends or broken characters it holds."""
+    return name if name.isprintable() else repr(name)
 
 
 def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:

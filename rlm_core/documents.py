@@ -17,11 +17,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rlm_core import archives, extract
-from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode, not_text
+from rlm_core.decoding import HEAD, DocumentError, binary_kind, decode, not_text, on_one_line
 from rlm_core.folders import Pattern, split_glob, walk
 from rlm_core.html_text import html_source, html_text
 
-__all__ = ["MAX_BYTES", "DocumentError", "Documents", "load", "read", "read_bytes"]
+__all__ = ["MAX_BYTES", "DocumentError", "Documents", "read", "read_bytes"]
 
 MAX_BYTES = 1 << 30  # read and unpacked in one call, all files together
 MAX_FILES = 100_000
@@ -45,17 +45,24 @@ class Documents:
         counts = Counter(why for _, why in self.skipped)
         first = {why: name for name, why in reversed(self.skipped)}
         parts = [
-            f"{first[why]} {why}" + (f" (and {count - 1:,} more)" if count > 1 else "")
+            f"{on_one_line(first[why])} {why}" + (f" (and {count - 1:,} more)" if count > 1 else "")
             for why, count in counts.most_common(5)
         ]
         more = ["…"] if len(counts) > 5 else []
         return f"skipped {len(self.skipped):,}: {'; '.join(parts + more)}" if parts else ""
 
+    def notes(self) -> list[str]:
+        """What the user should know of how this was read, a line each."""
+        guesses = [
+            f"{on_one_line(name)} was read as {encoding}, which is a guess"
+            for name, encoding in self.encodings.items()
+        ]
+        return guesses + ([self.skipped_line()] if self.skipped else [])
 
-def load(path: str | os.PathLike[str]) -> str | dict[str, str]:
-    """The text of one file, or {name: text} of a folder, glob or archive.  Raises DocumentError."""
-    documents = read(path)
-    return next(iter(documents.texts.values())) if documents.single else documents.texts
+    @property
+    def value(self) -> str | dict[str, str]:
+        """The text of one file, or {name: text}."""
+        return next(iter(self.texts.values())) if self.single else self.texts
 
 
 def read(

@@ -120,3 +120,13 @@ def test_loading_it_imports_nothing_heavy() -> None:
         check=True,
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_what_the_user_should_know_of_the_reading_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("Le café était fermé.".encode("cp1252"))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    guess, skipped = Context.of(tmp_path).notes
+    assert guess == "a.txt was read as cp1252, which is a guess"
+    assert skipped.startswith("skipped 1: b.png is binary")
+    assert Context.of("text").notes == ()
+    assert "cp1252" in Context.of("un café crème".encode("cp1252")).notes[0]

@@ -56,7 +56,8 @@ def test_a_file_is_its_text_exactly_whatever_its_name(tmp_path: Path) -> None:
     found = read(tmp_path / "notes")
     assert (found.texts, found.single, found.skipped) == ({"notes": "one\r\ntwo\r\n"}, True, [])
     assert read(tmp_path / ".hidden").texts == {".hidden": "h"}
-    assert documents.load(tmp_path / "notes") == "one\r\ntwo\r\n"
+    assert found.value == "one\r\ntwo\r\n"
+    assert read(tmp_path).value == {"notes": "one\r\ntwo\r\n"}
 
 
 def test_a_name_with_the_signs_of_a_glob_is_the_file_of_that_name(tmp_path: Path) -> None:
@@ -252,6 +253,18 @@ def test_a_name_that_is_no_text_is_made_one(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("names must be UTF-8 here")
     assert read(tmp_path).texts == {"a\\udcff": "x"}
+
+
+def test_whatever_a_name_holds_it_is_told_on_one_line_that_can_be_printed(tmp_path: Path) -> None:
+    write(tmp_path, **{"two\nlines.png": b"\x89PNG\r\n\x1a\n", "a.txt": b"x"})
+    try:
+        (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"\x89PNG\r\n\x1a\n")
+    except OSError:
+        pass
+    for line in read(tmp_path).notes():
+        assert line.isprintable()
+        line.encode()
+    assert r"two\nlines.png" in refused(read, tmp_path / "two\nlines.png")
 
 
 # ---- archives
