@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dspy_rlm.adapter import RLMAdapter
+from dspy_rlm.baselines import RAG, Chunked, Direct
 from dspy_rlm.interpreter import RestrictedInterpreter
 from dspy_rlm.lm import as_dspy, local_lm
 from dspy_rlm.module import RLM, RLMError, install
@@ -13,7 +14,10 @@ from dspy_rlm.reflection import feedback, used_components
 from rlm_core.limits import Limits
 
 __all__ = [
+    "RAG",
     "RLM",
+    "Chunked",
+    "Direct",
     "Limits",
     "RLMAdapter",
     "RLMError",

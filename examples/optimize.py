@@ -6,8 +6,8 @@
 
 A bare strategy (no advice, no worked example) is tried on test questions; BootstrapFewShot then lets a
 teacher answer training questions, and keeps trajectories that were right as worked examples; and the same
-test questions are asked again.  Questions are of four kinds, over texts of 100,000 characters made from seeds;
-training and test differ in seeds and in wordings."""
+test questions are asked again.  Questions are of four kinds, over texts of 100,000 characters made from
+seeds; training and test differ in seeds and in wordings."""
 
 from __future__ import annotations
 

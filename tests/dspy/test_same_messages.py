@@ -37,7 +37,7 @@ STRATEGY = Strategy(
 CELLS = [
     "I begin.\n```repl\nprint(context[:300])\n1 / 0\n```",
     "```repl\nanswer_of_it = llm_query('Is this a diary?\\n' + context[:500])\nprint(answer_of_it)\n```",
-    *["More.\n```repl\nprint(context[%d:%d])\n```" % (n * 3_000, n * 3_000 + 3_000) for n in range(12)],
+    *[f"More.\n```repl\nprint(context[{at}:{at} + 3_000])\n```" for at in range(0, 36_000, 3_000)],
     "There is no code in this one.",
     "```repl\ncount = len(grep('nothing of note'))\nprint(count)\n```",
     "```repl\nSUBMIT(count)\n```",

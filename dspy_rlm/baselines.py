@@ -1,0 +1,93 @@
+"""What an RLM is compared with, as DSPy modules: `Direct`, `RAG` and `Chunked`, over `rlm_core.baselines`.
+
+All take a signature with one long input and any others, fill the LM's window, and may be optimized."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import dspy
+
+from dspy_rlm import inputs
+from dspy_rlm.usage import window_of
+from rlm_core import baselines
+from rlm_core.lms import estimate_tokens
+from rlm_core.loop import DEFAULT_WINDOW
+
+
+class _Baseline(dspy.Module):  # type: ignore[misc]
+    """signature  its first input that is not the question ("query", "question") is the long one
+    window     tokens that fit the LM, where no price list knows them"""
+
+    def __init__(
+        self, signature: type[dspy.Signature] | str = "context, query -> answer", window: int | None = None
+    ):
+        super().__init__()
+        self.signature = dspy.ensure_signature(signature)
+        self.window = window
+        self.long = next(name for name in self.signature.input_fields if name not in inputs.QUESTIONS)
+        self.answer = dspy.Predict(self.signature)
+
+    def forward(self, **given: Any) -> dspy.Prediction:
+        inputs.check_names(self.signature, given)
+        value = inputs.context(given[self.long]).value
+        text = value if isinstance(value, str) else str(value)
+        others = {name: value for name, value in given.items() if name != self.long}
+        asked = " ".join(str(value) for value in others.values())
+        window = self.window or window_of(self.answer.lm or dspy.settings.lm) or DEFAULT_WINDOW
+        room = max(64, window - baselines.REPLY - estimate_tokens(asked))
+        return self.answer(**others, **{self.long: self.read(text, asked, room, others)})
+
+    def read(self, text: str, asked: str, room: int, others: dict[str, Any]) -> str:
+        """What of the text is shown, in at most `room` tokens."""
+        raise NotImplementedError
+
+
+class Direct(_Baseline):
+    """One call with the text; with its head and tail where it is too long."""
+
+    def read(self, text: str, asked: str, room: int, others: dict[str, Any]) -> str:
+        return baselines.fit(text, room)
+
+
+class RAG(_Baseline):
+    """One call with the pieces that fit the question best (BM25)."""
+
+    def read(self, text: str, asked: str, room: int, others: dict[str, Any]) -> str:
+        return baselines.retrieve(text, asked, room // 2)
+
+
+class Chunked(_Baseline):
+    """Notes on every part of the text, many at once, and one call that answers from them."""
+
+    def __init__(
+        self,
+        signature: type[dspy.Signature] | str = "context, query -> answer",
+        window: int | None = None,
+        concurrency: int = 8,
+    ):
+        super().__init__(signature, window)
+        self.concurrency = concurrency
+        self.note = dspy.Predict(
+            dspy.Signature(
+                "part, place, question -> notes",
+                "Note all that this part of a longer text says toward the question, exactly and with "
+                "numbers. Write NOTHING if it says nothing.",
+            )
+        )
+
+    def read(self, text: str, asked: str, room: int, others: dict[str, Any]) -> str:
+        while estimate_tokens(text) > room:
+            parts = baselines.pieces(text, room)
+
+            def take(number: int, part: str, of: int = len(parts)) -> str:
+                return str(self.note(part=part, place=f"part {number} of {of}", question=asked).notes)
+
+            with ThreadPoolExecutor(self.concurrency) as pool:
+                jobs = [pool.submit(copy_context().run, take, *numbered) for numbered in enumerate(parts, 1)]
+                notes = [job.result() for job in jobs]
+            merged = "\n\n".join(note for note in notes if note.strip().rstrip(".") != "NOTHING")
+            text = merged if len(merged) < len(text) else baselines.fit(merged, room)
+        return text
