@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from rlm_core.events import Ended, Started, SubCalled
-from rlm_core.journal import About, Journal, JournalError
+from rlm_core.events import Ended, Replied, Started, SubCalled
+from rlm_core.journal import About, Journal, JournalError, state
 from rlm_core.limits import Limits
+from rlm_core.loop import Failed
 from rlm_core.sandbox.protocol import HostCall
+from rlm_core.trace import trace
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
 
 ABOUT = About("python", "root-model", "sub-model", "What is the magic number?")
@@ -199,3 +204,74 @@ def test_children_are_told_apart_by_their_path(journal):
     told = [event for _, _, event in journal.events(recorder.run)]
     assert [event.path for event in told if isinstance(event, Started)] == [(), (1,), (2,)]
     assert {event.path for event in told if isinstance(event, Ended)} == {(), (1,), (2,)}
+
+
+def test_what_failed_is_asked_again_and_what_came_of_it_is_what_is_shown(journal):
+    _, _, recorder = record(journal, [Failed("overloaded")], {})
+    assert journal.run(recorder.run)["status"] == "error"
+    _, result, _ = record(journal, REPLIES, CELLS, journal.resume(recorder.run))
+    assert result.status == journal.run(recorder.run)["status"] == "answered"
+    told = trace(journal.events(recorder.run))
+    assert [step.asking.error for step in told.steps] == ["", ""]
+    assert told.status == "answered"
+
+
+def test_a_call_keeps_its_time_when_its_run_goes_on(journal):
+    _, _, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:
+        db.execute("UPDATE events SET at = 1000, data = json_set(data, '$.seconds', 7)")
+        db.execute("UPDATE answers SET value = json_set(value, '$.seconds', 7) WHERE kind = 'Reply'")
+    record(journal, [], CELLS, journal.resume(recorder.run))
+    events = list(journal.events(recorder.run))
+    assert {at for at, _, _ in events} == {1000}
+    assert {event.seconds for _, _, event in events if isinstance(event, (Replied, SubCalled))} == {7}
+
+
+def test_halves_of_surrogate_pairs_and_odd_answers_are_kept(journal):
+    odd = {("a", 1): {2, 3}}
+    cells = CELLS | {"SUBMIT(x)": submitted(odd, output="\ud800")}
+    replies = [repl("context"), "\ud800\n" + repl("SUBMIT(x)")]
+    _, result, recorder = record(journal, replies, cells)
+    assert (result.answer, recorder.problem) == (odd, "")
+    assert journal.run(recorder.run)["status"] == "answered"
+    _, again, _ = record(journal, [], cells, journal.resume(recorder.run))
+    assert again == replace(result, seconds=again.seconds)
+
+
+def test_a_run_that_nobody_is_at_any_more_is_broken_off(journal):
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    assert state(journal.run(recorder.run)) == "running"
+    recorder.close()
+    assert state(journal.run(recorder.run)) == "broken off"
+
+
+def test_two_processes_do_not_go_on_with_one_run(journal):
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    with pytest.raises(JournalError, match="still running, in process"):
+        journal.resume(recorder.run)
+    recorder.close()
+    journal.resume(recorder.run).close()
+
+
+def test_what_is_spent_is_known_before_the_end(journal):
+    _, result, recorder = record(journal)
+    assert journal.spent(recorder.run) == {
+        "steps": 2,
+        "calls": 5,
+        "input": result.usage.input,
+        "output": result.usage.output,
+        "cached": 0,
+        "cost": result.usage.cost,
+    }
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "JOURNAL.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "query", re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL), ids=["costs", "mistakes", "slowest"]
+)
+def test_the_queries_of_the_docs_find_something(journal, query):
+    record(journal, cells=CELLS | {"context": [llm_query("a"), printed("", error="NameError: x")]})
+    with sqlite3.connect(journal.path) as db:
+        assert db.execute(query).fetchall()
