@@ -80,7 +80,10 @@ COMPARED = (Stepped, SubCalling, Ended)
 
 
 def _place(event: Event, number: int) -> tuple[Any, ...]:
-    return (event.path, number, type(event))
+    """What tells that it is the event that was recorded: a step by its turn, batches by their number."""
+    if isinstance(event, Stepped):
+        return (event.path, Stepped, event.turn)
+    return (event.path, type(event), number if isinstance(event, SubCalling) else 0)
 
 
 def _comparable(event: Event) -> Event:

@@ -1,0 +1,75 @@
+"""Events put where they belong: steps, their calls, the children that they started."""
+
+from __future__ import annotations
+
+from rlm_core.journal import About, Journal
+from rlm_core.limits import Limits
+from rlm_core.loop import Failed
+from rlm_core.sandbox.protocol import HostCall
+from rlm_core.trace import trace
+from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
+
+
+def traced(tmp_path, replies, cells, **more):
+    journal = Journal(tmp_path / "journal.db")
+    recorder = journal.begin(About("python", "root", "sub", "Q?"), {"context": "text"}, 4)
+    stage(replies, cells, record=recorder, **more).play()
+    recorder.close()
+    return trace(journal.events(recorder.run))
+
+
+def test_calls_stand_in_their_step_by_batch_and_slot(tmp_path):
+    cells = {
+        "context": [llm_query_batched("a", "b"), llm_query("c"), printed("seen")],
+        "SUBMIT(x)": submitted("4711"),
+    }
+    told = traced(tmp_path, [repl("context"), repl("SUBMIT(x)")], cells)
+    first, second = told.steps
+    assert (first.turn, first.code, first.output) == (1, "context", "seen")
+    assert [(call.prompt, call.slot) for call in first.calls] == [("a", 0), ("b", 1), ("c", 0)]
+    batches = [call.batch for call in first.calls]
+    assert batches[0] == batches[1] != batches[2]
+    assert second.calls == []
+    assert (told.status, told.answer) == ("answered", "4711")
+
+
+def test_children_stand_in_the_step_that_started_them(tmp_path):
+    cells = {
+        "context": [HostCall("rlm_query_batched", ([("Q1", "a"), ("Q2", "b")],)), printed("")],
+        "child": submitted("Bob"),
+        "SUBMIT(x)": submitted("4711"),
+    }
+    replies = [repl("context"), repl("child"), repl("child"), repl("SUBMIT(x)")]
+    told = traced(tmp_path, replies, cells, limits=Limits(depth=2))
+    assert [child.query for child in told.steps[0].children] == ["Q1", "Q2"]
+    assert [(run.path, run.depth, run.answer) for run in told.runs()] == [
+        ((), 0, "4711"),
+        ((1,), 1, "Bob"),
+        ((2,), 1, "Bob"),
+    ]
+
+
+def test_what_failed_is_told(tmp_path):
+    cells = {"context": [llm_query("a"), printed("", error="NameError: x")]}
+    told = traced(
+        tmp_path,
+        [repl("context"), Failed("no such model")],
+        cells,
+        answer=lambda prompt: Failed("overloaded"),
+    )
+    first, second = told.steps
+    assert (first.calls[0].error, first.error) == ("overloaded", "NameError: x")
+    assert second.asking.error == "no such model"
+    assert (told.status, told.reason) == ("error", "no such model")
+
+
+def test_the_last_ask_is_a_step_too(tmp_path):
+    told = traced(tmp_path, [repl("context"), "It is 4711."], {}, limits=Limits(iterations=1))
+    assert [(step.turn, step.asking.text) for step in told.steps] == [
+        (1, repl("context")),
+        (2, "It is 4711."),
+    ]
+
+
+def test_there_may_be_nothing():
+    assert trace([]) is None
