@@ -5,7 +5,7 @@ All take a signature with one long input and any others, fill the LM's window, a
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any
 
 import dspy
@@ -82,12 +82,13 @@ class Chunked(_Baseline):
         while estimate_tokens(text) > room:
             parts = baselines.pieces(text, room)
 
-            def take(number: int, part: str, of: int = len(parts)) -> str:
-                return str(self.note(part=part, place=f"part {number} of {of}", question=asked).notes)
-
+            contexts = [copy_context() for _ in parts]  # so that dspy.context reaches the threads
             with ThreadPoolExecutor(self.concurrency) as pool:
-                jobs = [pool.submit(copy_context().run, take, *numbered) for numbered in enumerate(parts, 1)]
-                notes = [job.result() for job in jobs]
+                places = [f"part {number} of {len(parts)}" for number in range(1, len(parts) + 1)]
+                notes = list(pool.map(self._note, contexts, parts, places, [asked] * len(parts)))
             merged = "\n\n".join(note for note in notes if note.strip().rstrip(".") != "NOTHING")
             text = merged if len(merged) < len(text) else baselines.fit(merged, room)
         return text
+
+    def _note(self, context: Context, part: str, place: str, asked: str) -> str:
+        return str(context.run(self.note, part=part, place=place, question=asked).notes)
