@@ -48,7 +48,6 @@ _ALLOWED: dict[str, tuple[int, int | None]] = {
     "munmap": (11, 215),
     "mremap": (25, 216),
     "madvise": (28, 233),
-    "futex": (202, 98),
     "rseq": (334, 293),
     "membarrier": (324, 283),
     "sched_yield": (24, 124),
@@ -76,6 +75,10 @@ _ALLOWED: dict[str, tuple[int, int | None]] = {
 # Allowed where their third argument, the protection, has no PROT_EXEC.
 _ALLOWED_UNLESS_EXECUTABLE = {"mmap": (9, 222), "mprotect": (10, 226)}
 _PROT_EXEC = 4
+# Allowed to wait and to wake, in the old form and the newer; requeueing and priorities have had bugs.
+_FUTEX = (202, 98)
+_FUTEX_OPERATION = 0x7F
+_FUTEX_ALLOWED = (0, 1, 9, 10)
 
 # machine: AUDIT_ARCH_*, column above
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "arm64": (0xC00000B7, 1)}
@@ -83,8 +86,8 @@ _X32_BIT = 0x40000000
 
 _EPERM = 1
 _RET_ALLOW, _RET_ERRNO, _RET_KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-_LOAD, _IF_EQUAL, _IF_ABOVE, _IF_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _ARCH_AT, _THIRD_ARGUMENT_AT = 0, 4, 32
+_LOAD, _AND, _IF_EQUAL, _IF_ABOVE, _IF_BITS, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCH_AT, _SECOND_ARGUMENT_AT, _THIRD_ARGUMENT_AT = 0, 4, 24, 32
 
 
 class Missing(Exception):
@@ -94,7 +97,7 @@ class Missing(Exception):
 def allowed_numbers() -> set[int]:
     """The system calls that the filter lets through, by number."""
     _, column = _machine()
-    numbers = (row[column] for row in (*_ALLOWED.values(), *_ALLOWED_UNLESS_EXECUTABLE.values()))
+    numbers = (row[column] for row in (*_ALLOWED.values(), *_ALLOWED_UNLESS_EXECUTABLE.values(), _FUTEX))
     return {number for number in numbers if number is not None}
 
 
@@ -256,7 +259,7 @@ def _seccomp() -> str:
     instructions = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions))
     _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
-    return f"{len(_ALLOWED) + len(_ALLOWED_UNLESS_EXECUTABLE)} system calls allowed"
+    return f"{len(allowed_numbers())} system calls allowed"
 
 
 def _machine() -> tuple[int, int]:
@@ -290,7 +293,14 @@ def _filter() -> bytes:
             (_RETURN, 0, 0, _RET_ERRNO | _EPERM),
             (_RETURN, 0, 0, _RET_ALLOW),
         ]
-    program.append((_RETURN, 0, 0, _RET_ERRNO | _EPERM))
+    program += [
+        (_IF_EQUAL, 0, 2 + len(_FUTEX_ALLOWED), _FUTEX[column]),  # to the refusal
+        (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+        (_AND, 0, 0, _FUTEX_OPERATION),
+    ]
+    for left, operation in zip(range(len(_FUTEX_ALLOWED) - 1, -1, -1), _FUTEX_ALLOWED, strict=True):
+        program.append((_IF_EQUAL, left + 1, 0, operation))
+    program += [(_RETURN, 0, 0, _RET_ERRNO | _EPERM), (_RETURN, 0, 0, _RET_ALLOW)]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 
 

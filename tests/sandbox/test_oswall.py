@@ -91,9 +91,9 @@ def test_root_is_left_and_the_kernel_says_that_the_walls_stand(session: LocalSes
 # ---- the filter, judged by running its program
 
 
-def verdict(program: bytes, architecture: int, number: int, third: int = 0) -> int:
+def verdict(program: bytes, architecture: int, number: int, second: int = 0, third: int = 0) -> int:
     """What the kernel would make of a system call: classic BPF over struct seccomp_data."""
-    data = struct.pack("<IIQ6Q", number, architecture, 0, 0, 0, third, 0, 0, 0)
+    data = struct.pack("<IIQ6Q", number, architecture, 0, 0, second, third, 0, 0, 0)
     instructions = list(struct.iter_unpack("HBBI", program))
     at = accumulator = 0
     while True:
@@ -102,6 +102,8 @@ def verdict(program: bytes, architecture: int, number: int, third: int = 0) -> i
         match code:
             case 0x20:
                 (accumulator,) = struct.unpack_from("<I", data, k)
+            case 0x54:
+                accumulator &= k
             case 0x15:
                 at += if_true if accumulator == k else if_false
             case 0x35:
@@ -153,6 +155,10 @@ def test_the_filter_allows_its_list_and_nothing_else(
         assert verdict(program, architecture, number, third=0b011) == ALLOW
         assert verdict(program, architecture, number, third=0b100) == EPERM
         assert verdict(program, architecture, number, third=0b111) == EPERM
+    for operation in range(32):
+        for flags in (0, 128, 256, 384):
+            allowed_too = verdict(program, architecture, allowed["futex"], second=operation | flags) == ALLOW
+            assert allowed_too == (operation in (0, 1, 9, 10))
     other = AARCH64 if architecture == X86_64 else X86_64
     assert verdict(program, other, allowed["read"]) == KILL
     assert verdict(program, architecture, 0x40000000) == KILL  # the x32 calls
