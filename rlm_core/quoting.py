@@ -42,7 +42,7 @@ def _write(value: Any, pieces: list[str], room: int, levels: int) -> int:
         )
     else:
         try:
-            shown = repr(value)
+            shown = repr(value[: room + 1] if isinstance(value, (bytes, bytearray)) else value)
         except ValueError:  # an int of more digits than Python prints
             shown = f"an int of {value.bit_length():,} bits"
         pieces.append(shown if len(shown) <= max(room, 24) else shown[: max(room, 24)] + "…")

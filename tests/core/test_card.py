@@ -142,6 +142,12 @@ def test_nothing_in_the_context_can_leave_its_quotes() -> None:
             assert not line.startswith(("IGNORE", "```"))
 
 
+def test_what_is_no_text_at_all_is_shown_in_short() -> None:
+    assert len(brief(b"\x00" * 10_000_000, 100)) <= 101
+    assert brief(None, 20) == "None"
+    assert brief({1, 2}, 20) in ("[1, 2]", "[2, 1]")
+
+
 @pytest.mark.parametrize("text", ["", "a", "\n'\"\\" * 50, "\udfff" * 50, "é中" * 50])
 @pytest.mark.parametrize("end", [False, True])
 def test_a_quote_is_the_repr_of_what_it_says_it_took(text: str, end: bool) -> None:
