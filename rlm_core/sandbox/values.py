@@ -164,7 +164,7 @@ class Packer:
             )
         self._left -= nodes
         if self._left < 0:
-            raise TypeError(f"a value of more than {MAX_NODES:,} parts cannot cross: pass it in pieces")
+            raise TypeError("a value of so many parts cannot cross at once: pass it in pieces")
 
     def _text(self, text: str) -> Any:
         if self._blobs is not None:
