@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio.from_thread  # DSPy's own: `streamify` is built on it
 import dspy
 from dspy.primitives.code_interpreter import (
     SIMPLE_TYPES,
@@ -33,7 +34,7 @@ from dspy_rlm.tools import described, normalized
 from dspy_rlm.usage import window_of
 from rlm_core import strategies
 from rlm_core.drive import drive
-from rlm_core.events import Event
+from rlm_core.events import Chunk, Event
 from rlm_core.limits import Budget, Limits
 from rlm_core.loop import DEFAULT_WINDOW, PUSHES_BACK, SUB_CALLS, Result, Run, Task
 from rlm_core.narrate import Narrator
@@ -72,6 +73,9 @@ class RLM(dspy.Module):  # type: ignore[misc]
     push_back whether an answer that stands nowhere in the inputs or outputs is asked for again, once; it is
               flagged in any case (`prediction.run.unverified`)
     journal   a file that keeps every run as it happens
+
+    What happens is told as it happens: a DSPy callback that has `on_rlm_event(rlm, event)` gets every event
+    of `rlm_core.events`, and so does the stream of `dspy.streamify`.
 
     A run that fails raises, and the exception carries `.partial`, the prediction so far.  One that ends by a
     limit or with NOT_FOUND returns: fields that have no value are None, and `prediction.run` tells why.
@@ -141,11 +145,16 @@ class RLM(dspy.Module):  # type: ignore[misc]
         front = Front(self, self.max_output_chars)
         events = drive(call.run, front, call.backend, call.recorder)
         try:
-            while True:
-                try:
-                    call.tell(next(events))
-                except StopIteration as stop:
-                    return call.finish(stop.value, front)
+            # LM calls run on threads from which DSPy cannot stream; events are sent from this one.
+            with dspy.context(send_stream=None):
+                while True:
+                    try:
+                        event = next(events)
+                    except StopIteration as stop:
+                        return call.finish(stop.value, front)
+                    call.tell(event)
+                    if call.stream is not None:
+                        anyio.from_thread.run(call.stream.send, event)
         except BaseException as error:
             raise call.failed(error, front) from error.__cause__
         finally:
@@ -166,6 +175,8 @@ class RLM(dspy.Module):  # type: ignore[misc]
                 if isinstance(item, Result):
                     return call.finish(item, front)
                 call.tell(item)
+                if call.stream is not None and not isinstance(item, Chunk):
+                    await call.stream.send(item)
             raise RuntimeError("the run ended without a result")
         except BaseException as error:
             raise call.failed(error, front) from error.__cause__
@@ -307,8 +318,16 @@ class Call:
         self.rlm, self.run, self.backend, self.recorder = rlm, run, backend, recorder
         self.narrator = Narrator() if rlm.verbose else None
         self.trace = dspy.settings.trace
+        self.stream = dspy.settings.send_stream
+        callbacks = [*(dspy.settings.callbacks or []), *(rlm.callbacks or [])]
+        self.listeners = [found for one in callbacks if (found := getattr(one, "on_rlm_event", None))]
 
     def tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            try:
+                listener(self.rlm, event)
+            except Exception as error:  # as DSPy treats its callbacks'
+                logger.warning("on_rlm_event of %s failed: %s", type(listener).__name__, error)
         if self.narrator and (text := self.narrator.tell(event).rstrip("\n")):
             logger.info(text)
 
