@@ -34,6 +34,7 @@ Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
 
 DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
 PUSHES_BACK = frozenset({"no code yet", "unseen output", "not grounded"})
+CARD_SECONDS = 0.5  # that the scan for a card may take
 FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
 
 
@@ -114,6 +115,9 @@ class Run:
         """Yields requests and events, gives the result."""
         chars = sum(context.chars for context in self.task.inputs.values())
         yield Started(self.path, self.task.query, chars, self.card)
+        for context in self.task.inputs.values():
+            for note in context.notes:
+                yield Noted(self.path, note)
         for turn in range(1, self.limits.iterations + 1):
             yield Asking(self.path, turn, self.limits.iterations)
             reply = yield from self._ask(turn)
@@ -422,8 +426,13 @@ class Run:
 
     def _card(self) -> str:
         chars = self.strategy.card_chars or min(4_000, self.window * CHARS_PER_TOKEN // 10)
-        share = chars // len(self.task.inputs) if self.task.inputs else chars
-        cards = [f"`{name}`: {context.card(max_chars=share)}" for name, context in self.task.inputs.items()]
+        share = chars // max(1, len(self.task.inputs))
+        seconds = CARD_SECONDS if not self.path else CARD_SECONDS / 5  # children may be many
+        own = {*self.task.inputs, *(tool.name for tool in self.tools)}
+        cards = []
+        for name, context in self.task.inputs.items():
+            data = "data" if name == "context" and "data" not in own else None
+            cards.append(f"`{name}`: {context.card(max_chars=share, seconds=seconds, data=data)}")
         return "\n\n".join(cards)
 
     def _terms(self) -> Terms:
