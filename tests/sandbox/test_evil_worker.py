@@ -179,7 +179,7 @@ def test_never_reading_does_not_block_the_host(evil: Evil) -> None:
     assert isinstance(evil.execute(call()), HostCall)
     started = time.monotonic()
     evil.session.send(Resume("x" * 50_000_000))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert evil.session.wants == selectors.EVENT_READ | selectors.EVENT_WRITE
     with pytest.raises(WorkerLost, match="did not stop"):
         next_frame(evil.session)
@@ -263,10 +263,10 @@ def test_a_lie_about_the_time_is_believed_only_so_far(evil: Evil) -> None:
 
 def test_waiting_for_the_host_is_not_the_steps_own_time(evil: Evil) -> None:
     evil.execute(call(), seconds=10)
-    time.sleep(0.3)  # the host takes its time with the call
+    time.sleep(1.0)  # the host takes its time with the call
     evil.session.send(Resume())
     assert evil.session.deadline is not None
-    assert evil.session.deadline - time.monotonic() > 10 + GRACE - 0.2
+    assert evil.session.deadline - time.monotonic() > 10 + GRACE - 0.8
 
 
 def test_random_streams_never_raise_anything_else() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from rlm_core.sandbox import zygotes
+from rlm_core.sandbox import parcel, zygotes
 from rlm_core.sandbox.host import LocalSandbox, LocalSession
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume, SandboxError, WorkerLost
 from rlm_core.sandbox.sandbox import next_frame
@@ -169,12 +169,27 @@ def memory_of(pid: int) -> bytes:
     return b"".join(pieces)
 
 
-def test_what_starts_behind_the_back_is_what_open_uses(sandbox: LocalSandbox) -> None:
+def test_what_starts_behind_the_back_is_what_open_uses(
+    sandbox: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs = {"context": "x" * 1_000_000}
-    started = time.monotonic()
-    sandbox.start(inputs)
-    assert time.monotonic() - started < 0.1
+    writing, go_on = threading.Event(), threading.Event()
+    written = []
+
+    def write(values: list[Any]) -> tuple[int, parcel.Layout]:
+        writing.set()
+        go_on.wait(20)
+        written.append(values)
+        return real(values)
+
+    real = parcel.write
+    monkeypatch.setattr(parcel, "write", write)
+    sandbox.start(inputs)  # returns while the input is still to be written
+    assert writing.wait(20)
+    assert written == []
+    go_on.set()
     assert printed(sandbox.open(inputs, Repl()), "print(len(context))") == "1000000"
+    assert written == [[inputs["context"]]]
 
 
 def test_an_input_that_cannot_cross_is_refused_by_name(sandbox: LocalSandbox) -> None:
@@ -399,10 +414,18 @@ def test_a_child_that_the_host_forks_has_a_sandbox_of_its_own(sandbox: LocalSand
 
 
 def test_a_child_that_outlives_the_host_does_not_keep_its_sandbox_alive() -> None:
-    process, processes = host("pid = os.fork()\nif pid == 0: time.sleep(3); os._exit(0)\nos._exit(0)")
-    process.wait(timeout=20)
-    assert eventually(lambda: not any(map(is_there, processes)), seconds=2)
-    process.communicate()
+    process, processes = host(
+        "pid = os.fork()\nif pid == 0: time.sleep(60)\nprint(pid, flush=True)\nos._exit(0)"
+    )
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    try:
+        process.wait(timeout=20)
+        assert eventually(lambda: not any(map(is_there, processes)))
+        assert is_there(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.communicate()
 
 
 def test_closing_while_an_input_loads_ends_the_loading(sandbox: LocalSandbox) -> None:
