@@ -49,7 +49,7 @@ MEMBERS: dict[str, str] = {
     "contextlib": """
         contextmanager suppress nullcontext closing ExitStack ContextDecorator AbstractContextManager
     """,
-    "copy": "copy deepcopy Error",
+    "copy": "copy Error",
     "csv": """
         reader writer DictReader DictWriter Dialect Sniffer Error excel excel_tab unix_dialect
         field_size_limit QUOTE_ALL QUOTE_MINIMAL QUOTE_NONE QUOTE_NONNUMERIC QUOTE_STRINGS QUOTE_NOTNULL
@@ -145,6 +145,7 @@ WRITABLE: dict[str, str] = {  # classes whose objects have attributes that code 
 
 STAND_INS: dict[str, dict[str, Any]] = {
     "collections": {"namedtuple": stand_ins.namedtuple},
+    "copy": {"deepcopy": stand_ins.deepcopy},
     "dataclasses": {"dataclass": stand_ins.dataclass},
     "enum": {
         "Enum": stand_ins.Enum,
@@ -176,6 +177,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
         "parse": xml_tree.parse,
         "iterparse": xml_tree.iterparse,
         "ElementTree": xml_tree.ElementTree,
+        "indent": xml_tree.indent,
     },
 }
 

@@ -28,6 +28,7 @@ from .names import (
     is_dunder,
     is_reserved,
 )
+from .templates import traverses
 
 WRITABLE_TYPES: set[type] = {
     collections.defaultdict,  # default_factory
@@ -40,13 +41,16 @@ _ABSENT = object()
 
 # Whose attributes
 
+_known: set[type] = (
+    set()
+)  # classes found to be the sandbox's own, to be found faster: these hooks run in loops
+MOST_KNOWN = 1_000  # held here, they live as long as the worker
+
 
 def own(obj: Any) -> Any:
     """`obj`, if its private attributes are the sandbox's own business.  Raises AttributeError."""
     cls = type(obj)
-    if cls.__module__ == SANDBOX_MODULE or _is_own_definition(obj):
-        return obj
-    if cls is super and made_here(_searched_by(obj)):
+    if cls in _known or _is_own(obj, cls) or (cls is super and made_here(_searched_by(obj))):
         return obj
     raise AttributeError(f"private attributes of {cls.__name__} objects are not available")
 
@@ -54,16 +58,19 @@ def own(obj: Any) -> Any:
 def writable(obj: Any) -> Any:
     """`obj`, if attributes may be set on it.  Raises TypeError."""
     cls = type(obj)
-    if cls.__module__ == SANDBOX_MODULE or cls in WRITABLE_TYPES or _is_own_definition(obj):
+    if cls in _known or _is_own(obj, cls) or cls in WRITABLE_TYPES:
         return obj
     raise TypeError(
         f"attributes of {cls.__name__} objects are read-only here: keep the value in a variable or a dict"
     )
 
 
-def _is_own_definition(obj: Any) -> bool:
-    """Whether `obj` is a class or function of a cell."""
-    cls = type(obj)
+def _is_own(obj: Any, cls: type) -> bool:
+    """Whether `obj` is of a class that a cell made, or is a class or function of a cell itself."""
+    if made_here(cls):
+        if len(_known) < MOST_KNOWN:
+            _known.add(cls)
+        return True
     if issubclass(cls, type):
         return made_here(obj)
     return cls is types.FunctionType and bool(obj.__module__ == SANDBOX_MODULE)
@@ -118,26 +125,47 @@ def _read_special(obj: Any, name: str) -> Any:
         return types.MappingProxyType(public_vars(obj, name))
     if isinstance(obj, types.ModuleType) and name not in ("__name__", "__doc__"):
         raise AttributeError(f"{name} is not available")
-    return _for_instances(getattr(obj, name))
+    value = getattr(obj, name)
+    return _initialiser(value) if name == "__init__" else _for_instances(value)
+
+
+def _initialiser(value: Any) -> Any:
+    """`__init__`, for objects of the sandbox's own classes: any other would be made anew in place, and
+    `typing.Optional.__init__(f)` or `property.__init__(Fraction.numerator, f)` changes what the host uses."""
+    kind = type(value)
+    if kind in (types.MethodType, types.MethodWrapperType):
+        if not made_here(type(value.__self__)):
+            raise AttributeError("__init__ is not available")
+        return value
+    return (
+        _guarded_method(value, own_only=True)
+        if kind is types.WrapperDescriptorType
+        else _for_instances(value)
+    )
 
 
 def _for_instances(value: Any) -> Any:
-    """A function out of a class of the host's, made to refuse a class for `self`.
+    """A function out of a class that the policy did not compile, made to refuse what it was not written for.
 
-    Such a method may say `self.__class__(x)` or `type(self)(x)`.  Called as `Counter.copy(SomeClass)` that
-    is `type(x)`, and for some methods `type(x, y, z)`: the real one, which makes classes of any kind."""
-    if (
-        type(value) is not types.FunctionType
-        or value.__module__ == SANDBOX_MODULE
-        or value.__name__ == "__new__"
-    ):
+    A method of the host's may say `self.__class__(x)` or `type(self)(x)`.  Called as
+    `Counter.copy(SomeClass)` that is `type(x)`, and for some methods `type(x, y, z)`: the real one, which
+    makes classes of any kind.  And the methods that `dataclass` writes read and set attributes natively, of
+    whatever they are called with."""
+    if type(value) is not types.FunctionType or value.__name__ == "__new__":
         return value
+    if "_own_" in vars(types.FunctionType)["__builtins__"].__get__(value):
+        return value
+    return _guarded_method(value, own_only=value.__module__ == SANDBOX_MODULE or value.__name__ == "__init__")
 
-    @functools.wraps(value)
+
+def _guarded_method(function: Any, own_only: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if type_of(self) is not type(self):
-            raise TypeError(f"{value.__qualname__}() needs an object, not {type(self).__name__}")
-        return value(self, *args, **kwargs)
+        cls = type(self)
+        if not made_here(cls) and (own_only or type_of(self) is not cls):
+            name = function.__qualname__
+            raise TypeError(f"{name}() needs an object of its class, not {cls.__name__}")
+        return function(self, *args, **kwargs)
 
     return method
 
@@ -233,26 +261,15 @@ _formatter = _Formatter()
 
 
 def _guarded_format(template: str, /, *args: Any, **kwargs: Any) -> str:
-    if _traverses(template):
+    if traverses(template):
         return _formatter.vformat(template, args, kwargs)
     return str.format(template, *args, **kwargs)
 
 
 def _guarded_format_map(template: str, mapping: Mapping[str, Any], /) -> str:
-    if _traverses(template):
+    if traverses(template):
         return _formatter.vformat(template, (), mapping)
     return str.format_map(template, mapping)
-
-
-def _traverses(template: str) -> bool:
-    """Whether a replacement field reads an attribute or item, or holds a field that might."""
-    try:
-        return any(
-            (field and ("." in field or "[" in field)) or (spec and "{" in spec)
-            for _, field, spec, _ in _formatter.parse(template)
-        )
-    except ValueError:  # malformed: the guarded formatter says so, after the fields before the fault
-        return True
 
 
 def _copy_rule(obj: Any, value: Any) -> Any:

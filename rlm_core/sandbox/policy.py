@@ -9,7 +9,7 @@ be decided so:
     public attribute              native: no rule could differ at run time
     _private attribute            `_own_(obj)._private`, which passes only objects made in the sandbox
     __special__ attribute         an allow-list, read through `_getattr_(obj, "__special__")`
-    format, mro, obj, ...         `_getattr_(obj, "format")`, judged by what comes back
+    format, copy, obj, ...        `_getattr_(obj, "format")`, judged by what comes back
     frames (tb_frame, gi_frame)   refused, always
     obj.x = v, obj.x += v, del    `_write_(obj).x = v`: only objects that the sandbox made, or plain data
     obj[k], obj[k] = v            native: what can be reached at all may be filled, as by its own methods
@@ -46,6 +46,7 @@ from .names import (
     is_reserved,
 )
 from .source import parse_cell
+from .templates import traverses
 
 PARALLEL = "async is not available: llm_query_batched runs in parallel"
 REFUSED_SYNTAX = {
@@ -76,6 +77,7 @@ INSTEAD_OF_DUNDER = {
     "__context__": "keep the exception under a name",
     "__traceback__": "use traceback.format_exc()",
 }
+FORMATS = frozenset({"format", "format_map"})
 CLASS_KEYWORDS = frozenset({"total"})  # of TypedDict
 SELF_MATCHING = {
     "bool",
@@ -214,6 +216,8 @@ class _Policy(RestrictingNodeTransformer):
         node = self.node_contents_visit(node)
         if not reads:
             node.value = _hook("_write_", node.value)
+        elif name in FORMATS and _is_plain_template(node.value):
+            pass  # `"{}: {}".format` reads nothing of its arguments: native
         elif name in GUARDED_ATTRIBUTES or name in NAMEDTUPLE_ATTRIBUTES or is_dunder(name):
             return ast.copy_location(_hook("_getattr_", node.value, ast.Constant(name)), node)
         elif name.startswith("_"):
@@ -384,6 +388,10 @@ class _Policy(RestrictingNodeTransformer):
             ast.Name(alias.asname or alias.name, ast.Store()) for alias in node.names
         ]
         return _assign([ast.Tuple(list(names), ast.Store())], members, node)
+
+
+def _is_plain_template(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str) and not traverses(value.value)
 
 
 def _hook(name: str, *arguments: ast.expr, at: ast.AST | None = None) -> ast.Call:

@@ -7,6 +7,7 @@ the full rights of the standard library; so it does what the caller could not.
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import enum
 import functools
@@ -80,6 +81,16 @@ def _own_class(cls: Any, decorator: str) -> Any:
     if not (isinstance(cls, type) and made_here(cls)):
         raise TypeError(f"{decorator} decorates a class of your own")
     return cls
+
+
+# copy
+
+
+def deepcopy(x: T, memo: None = None) -> T:
+    """`copy.deepcopy` without `memo`, which collects what is copied: of a tool, the host's own objects."""
+    if memo is not None:
+        raise TypeError("deepcopy() takes no memo here")
+    return copy.deepcopy(x)
 
 
 # dataclasses

@@ -23,7 +23,6 @@ MEMBERS = {
     "ParseError": ET.ParseError,
     "tostring": ET.tostring,
     "tostringlist": ET.tostringlist,
-    "indent": ET.indent,
     "iselement": ET.iselement,
 }
 """Members of the real module that are safe as they are."""
@@ -116,6 +115,10 @@ def _from_root(path: str) -> str:
 
 def parse(source: Any, parser: None = None) -> ElementTree:
     return ElementTree(file=source)
+
+
+def indent(tree: ElementTree | ET.Element, space: str = "  ", level: int = 0) -> None:
+    ET.indent(tree.getroot() if isinstance(tree, ElementTree) else tree, space, level)
 
 
 def iterparse(source: Any, events: Iterable[str] = ("end",), parser: None = None) -> Events:

@@ -425,6 +425,18 @@ GENUINE["__deepcopy__ in a namespace"] = """
 import copy, types
 copy.deepcopy(types.SimpleNamespace(__deepcopy__=lambda memo: steal(copy.__builtins__)))
 """
+GENUINE["deepcopy's memo takes what it passes"] = """
+import copy
+memo = {}
+copy.deepcopy(tool, memo)
+steal(list(memo.values()))
+"""
+GENUINE["deepcopy's memo listens"] = """
+import copy
+class Memo(dict):
+    def __setitem__(self, key, value): steal(value)
+copy.deepcopy(tool, Memo())
+"""
 GENUINE["copy sets any attribute"] = """
 import copy, types
 def f(): return 1
@@ -533,6 +545,39 @@ class F:
 class A:
     __dataclass_fields__ = {'x': F()}
 steal(dataclasses.A if hasattr(dataclasses, 'A') else A.__class__)
+"""
+GENUINE["a dataclass's __init__ writes on anything"] = """
+import dataclasses, string
+@dataclasses.dataclass
+class A:
+    canary: str
+A.__init__(string.Template, 'canary')
+steal(string.Template.canary)
+"""
+GENUINE["a dataclass's __init__ as a class method"] = """
+import dataclasses, string
+@dataclasses.dataclass
+class A:
+    canary: str
+class B(string.Template):
+    init = classmethod(A.__init__)
+B.init('canary')
+steal(B.canary)
+"""
+GENUINE["a dataclass's __repr__ reads anything"] = """
+import dataclasses
+@dataclasses.dataclass
+class A:
+    gi_frame: int
+steal(A.__repr__((x for x in [1])))
+"""
+GENUINE["a dataclass's __repr__ reads the object of an error"] = """
+import dataclasses, re
+@dataclasses.dataclass
+class A:
+    obj: int
+try: re.nothing
+except AttributeError as e: steal(A.__repr__(e))
 """
 GENUINE["frozen dataclass is thawed"] = """
 import dataclasses
@@ -880,6 +925,51 @@ AT_THE_WALL["__getattr__ of a facade"] = "import re\nsteal(re.__getattr__)"
 AT_THE_WALL["__getattr__ of a facade by from"] = "from re import __getattr__ as g\nsteal(g)"
 AT_THE_WALL["__dict__ of a facade by from"] = "from re import __dict__ as d\nsteal(d)"
 AT_THE_WALL["__init__ of a facade"] = "import re\nre.__init__('os')\nsteal(re.__dict__)"
+AT_THE_WALL["a dataclass's __init__ on a facade"] = """
+import dataclasses, json
+@dataclasses.dataclass
+class A:
+    loads: str
+A.__init__(json, 'canary')
+steal(json.loads)
+"""
+AT_THE_WALL["a dataclass's __init__ on a function"] = """
+import dataclasses
+@dataclasses.dataclass
+class A:
+    canary: str
+A.__init__(Spec, 'canary')
+steal(Spec.canary)
+"""
+AT_THE_WALL["a typing form is made anew"] = """
+import typing
+typing.Final.__init__(lambda self, p: 'canary')
+steal(typing.Final[int])
+"""
+AT_THE_WALL["a typing form is made anew by an own class"] = """
+import typing
+class A:
+    def __init__(self): pass
+A.__init__(typing.Final)
+typing.Union.__init__.__func__(typing.Final, lambda self, p: 'canary')
+steal(typing.Final[int])
+"""
+AT_THE_WALL["a host's property is made anew"] = """
+import fractions
+property.__init__(fractions.Fraction.numerator, lambda self: 'canary')
+steal(fractions.Fraction(1).numerator)
+"""
+AT_THE_WALL["a host's property is made anew in place"] = """
+import fractions
+fractions.Fraction.numerator.__init__(lambda self: 'canary')
+steal(fractions.Fraction(1).numerator)
+"""
+AT_THE_WALL["a host's property is made anew through super"] = """
+import fractions
+super(object, fractions.Fraction.numerator).__init__
+super(property, fractions.Fraction.numerator).__init__(lambda self: 'canary')
+steal(fractions.Fraction(1).numerator)
+"""
 AT_THE_WALL["type of a facade, called"] = "import re\nsteal(type(re)('x'))"
 AT_THE_WALL["type of a function, called"] = "def f(): pass\nsteal(type(f)(None, {}))"
 AT_THE_WALL["class of a facade"] = "import re\nsteal(re.__class__('x'))"

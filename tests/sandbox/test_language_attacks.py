@@ -93,7 +93,7 @@ def is_loot(thing: Any) -> bool:
     """Whether a cell must never hold this."""
     kind = type(thing)
     if isinstance(thing, str):
-        return "canary" in thing or "__builtins__" in thing
+        return any(sign in thing for sign in ("canary", "__builtins__", "<frame at", "<module "))
     if any(thing is door for door in DOORS):
         return True
     if issubclass(kind, type):

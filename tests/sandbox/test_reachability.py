@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import sys
 import types
 from collections import Counter, OrderedDict, deque
@@ -21,6 +22,7 @@ import pytest
 from rlm_core.sandbox import facades, guards, namespace
 from rlm_core.sandbox.names import GUARDED_ATTRIBUTES, REFUSED_ATTRIBUTES, is_dunder, is_reserved
 from tests.sandbox.cells import Cells
+from tests.sandbox.test_everyday_code import EVERYDAY, MODEL_CODE, run_all
 from tests.sandbox.test_language_attacks import is_loot
 
 SURVEY = (Path(__file__).parent / "survey.txt").read_text()
@@ -244,10 +246,11 @@ def functions_of_the_host(session: Cells) -> dict[str, Any]:
     return dict(found.values())
 
 
-def test_no_call_gives_a_way_out() -> None:
-    """Every function of the host's in Python is called with spies, with a class that has every attribute
-    any of them reads, and with instances of it; neither results nor what the spies were handed may be a way
-    out."""
+def leaks() -> set[str]:
+    """The functions of the host's that give a way out.
+
+    Every one is called with spies, with a class that has every attribute any of them reads, and with
+    instances of it; neither the results nor what the spies were handed may be a way out."""
     session = Cells()
     session.run(SPIES)
     cls, spy, text = session["Class"], session["Spy"](), session["Text"]("abc")
@@ -270,16 +273,39 @@ def test_no_call_gives_a_way_out() -> None:
         (a, a),
         (text,),
     ]
-    leaks = set()
+    found = set()
     for path, function in functions.items():
         for args in arguments:
             result: Any = None
             with contextlib.suppress(Exception, SystemExit, KeyboardInterrupt, TooLong), seconds(0.2):
                 result = function(*args)
             if is_loot(result):
-                leaks.add(path)
-    assert leaks == set()
-    assert [type(one) for one in session["caught"] if is_loot(one)] == []
+                found.add(path)
+    return found | {f"handed to a spy: {type(one)}" for one in session["caught"] if is_loot(one)}
+
+
+def everyday_code_fails() -> list[str]:
+    """What of the everyday code no longer runs in this process."""
+    failed = []
+    for name, code in {**MODEL_CODE, **EVERYDAY}.items():
+        try:
+            run_all(code)
+        except Exception as error:
+            failed.append(f"{name}: {error!r}")
+    return failed
+
+
+def test_no_call_gives_a_way_out_or_harms_the_host() -> None:
+    """In a process of its own: what the calls do to the standard library must not reach other tests."""
+    program = f"""
+import sys, warnings
+sys.path[:] = {[path for path in sys.path if path]!r}
+warnings.simplefilter("ignore")
+from tests.sandbox import test_reachability as reachability
+print(sorted(reachability.leaks()), reachability.everyday_code_fails())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["[] []"], done.stdout + done.stderr
 
 
 def test_the_guard_on_self_is_what_stops_it() -> None:
