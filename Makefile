@@ -50,8 +50,8 @@ $(VENV)/local: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python pyproject.toml
-	@echo '→ installing llm-rlm, its local model runtime and the tools for development into $(VENV)' >&2
-	@$(PIP) -e '.[local,dev]' >&2
+	@echo '→ installing llm-rlm, its extras and the tools for development into $(VENV)' >&2
+	@$(PIP) -e '.[local,dspy,dev]' >&2
 	@touch $@ $(VENV)/local
 
 $(VENV)/bin/python:
