@@ -87,10 +87,15 @@ def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
 
     status = state(row)
     told = {name: value for name, value in row.items() if name not in ("setup", "pid")}
+    last = time.time()
     if row["steps"] is None:
-        told |= journal.spent(row["id"])
+        spent = journal.spent(row["id"])
+        heard = spent.pop("at")
+        told |= spent
+        if status == "broken off":
+            last = heard or row["started"]
     told["status"] = status
-    told["seconds"] = (row["ended"] or time.time()) - row["started"]
+    told["seconds"] = (row["ended"] or last) - row["started"]
     told["answer"] = None if row["answer"] is None else json.loads(row["answer"])
     return told
 

@@ -90,6 +90,7 @@ class Show:
         return [*lines, *self._calls(step.calls)]
 
     def _calls(self, calls: list[Call]) -> list[str]:
+        calls = sorted(calls, key=lambda call: (call.batch, call.slot))
         shown = calls if self.full else calls[:CALLS]
         lines = []
         for call in shown:

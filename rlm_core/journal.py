@@ -239,14 +239,16 @@ class Journal:
             }
 
     def spent(self, run: str) -> dict[str, Any]:
-        """Steps, calls, tokens and cost of a run so far, as its events tell them."""
+        """Steps, calls, tokens and cost of a run so far, and when it was last heard of, as its events tell
+        them."""
         query = """
             SELECT sum(type = 'Stepped' AND path = '') AS steps,
                 count(json_extract(data, '$.usage')) AS calls,
                 sum(json_extract(data, '$.usage.input')) AS input,
                 sum(json_extract(data, '$.usage.output')) AS output,
                 sum(json_extract(data, '$.usage.cached')) AS cached,
-                sum(json_extract(data, '$.usage.cost')) AS cost
+                sum(json_extract(data, '$.usage.cost')) AS cost,
+                max(at) AS at
             FROM events WHERE run = ?"""
         with closing(self.connect()) as db:
             return dict(db.execute(query, (run,)).fetchone())
