@@ -28,6 +28,11 @@ class Started(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """A run that was broken off goes on, from what the journal kept of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asking(Event):
     """The root LM of this run is asked for its next step.  `turn` counts from 1."""
 

@@ -34,7 +34,7 @@ import msgspec
 from rlm_core import events, strategies
 from rlm_core.context import Context
 from rlm_core.contract import Tool
-from rlm_core.events import Ended, Event, SubCalled
+from rlm_core.events import Ended, Event, Resumed, SubCalled
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
 from rlm_core.loop import Result, Run, Task
@@ -328,6 +328,10 @@ class Recorder:
         if again:
             self._write("UPDATE runs SET ended = NULL, status = NULL, pid = ? WHERE id = ?", os.getpid(), run)
             self._answers = journal.answers(run)
+            (times,) = self._db.execute(
+                "SELECT count(*) FROM events WHERE run = ? AND type = 'Resumed'", (run,)
+            ).fetchone()
+            self.tell(Resumed(()), times)
         else:
             self._write(
                 "INSERT INTO runs (id, started, pid, source, model, sub_model, query, chars, setup)"

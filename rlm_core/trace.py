@@ -1,7 +1,10 @@
 """A recorded run as a tree: its steps, their sub-calls, the children that they started.
 
 Events come in order; here they are put where they belong.  What looks at a run reads this: `llm rlm show`,
-the page, training examples."""
+the page, training examples.
+
+Times are in seconds since the epoch, as if a run that was broken off had gone on at once: what lay between
+is taken out."""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from rlm_core.events import (
     Noted,
     Path,
     Replied,
+    Resumed,
     Started,
     Stepped,
     SubCalled,
@@ -26,7 +30,7 @@ from rlm_core.lms import Usage
 
 @dataclass(slots=True)
 class Call:
-    """One call of an LM or a tool.  `end`: seconds since the epoch; `seconds`: how long it took."""
+    """One call of an LM or a tool.  `seconds`: how long it took."""
 
     kind: str  # "root", "sub" or "tool"
     end: float
@@ -88,16 +92,27 @@ class Trace:
 def trace(events: Iterable[tuple[float, int, Event]]) -> Trace | None:
     """The root's, from (time, number, event) in order, as `Journal.events` gives them; None where there are
     none."""
+    told = list(events)
+    breaks = _breaks(told)
     runs: dict[Path, Trace] = {}
-    for at, number, event in events:
+    for wall, number, event in told:
+        at = wall - sum(end - start for start, end in breaks if end <= wall)
         if isinstance(event, Started):
             run = Trace(event.path, event.query, event.chars, event.card, at)
             if event.path:
                 runs[event.path[:-1]].steps[-1].children.append(run)
             runs[event.path] = run
-        else:
+        elif not isinstance(event, Resumed):
             _place(runs[event.path], at, number, event)
     return runs.get(())
+
+
+def _breaks(events: list[tuple[float, int, Event]]) -> list[tuple[float, float]]:
+    """When nobody was at the run: from the last that was heard of it until it went on."""
+    breaks = []
+    for resumed in (at for at, _, event in events if isinstance(event, Resumed)):
+        breaks.append((max((at for at, _, _ in events if at < resumed), default=resumed), resumed))
+    return breaks
 
 
 def _place(run: Trace, at: float, number: int, event: Event) -> None:

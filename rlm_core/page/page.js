@@ -394,8 +394,9 @@ function drawTime() {
   }
   const colours = {};
   for (const bar of bars) {
-    const inside = chosen && (bar.one === chosen || bar.one.up === chosen);
-    pen.globalAlpha = !chosen || chosen === total.item || inside ? 1 : 0.45;
+    let inside = false;
+    for (let one = bar.one; one && !inside; one = one.up) inside = one === chosen;
+    pen.globalAlpha = inside ? 1 : 0.45;
     pen.fillStyle = colours[bar.kind] ||= style(bar.kind);
     bar.x = x(bar.start); bar.y = PAD / 2 + bar.lane * high; bar.w = Math.max(1.5, (bar.end - bar.start) * scale); bar.h = Math.max(2, high - 1);
     pen.fillRect(bar.x, bar.y, bar.w, bar.h);

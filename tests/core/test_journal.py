@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_core.events import Ended, Replied, Started, SubCalled
+from rlm_core.events import Ended, Replied, Resumed, Started, SubCalled
 from rlm_core.journal import About, Journal, JournalError, state
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
@@ -223,7 +223,7 @@ def test_a_call_keeps_its_time_when_its_run_goes_on(journal):
         db.execute("UPDATE answers SET value = json_set(value, '$.seconds', 7) WHERE kind = 'Reply'")
     record(journal, [], CELLS, journal.resume(recorder.run))
     events = list(journal.events(recorder.run))
-    assert {at for at, _, _ in events} == {1000}
+    assert {at for at, _, event in events if not isinstance(event, Resumed)} == {1000}
     assert {event.seconds for _, _, event in events if isinstance(event, (Replied, SubCalled))} == {7}
 
 

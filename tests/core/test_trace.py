@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlm_core.events import Asking, Ended, Replied, Resumed, Started, Stepped, SubCalled
 from rlm_core.journal import About, Journal
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
@@ -69,6 +70,24 @@ def test_the_last_ask_is_a_step_too(tmp_path):
         (1, repl("context")),
         (2, "It is 4711."),
     ]
+
+
+def test_the_time_in_which_nobody_was_at_the_run_is_taken_out():
+    events = [
+        (100.0, 0, Started((), "Q", 4, "")),
+        (100.0, 0, Asking((), 1, 20)),
+        (103.0, 1, Replied((), 1, "x", "x", seconds=3.0)),
+        (105.0, 2, SubCalled((), 0, 1, 2, "a", "b", seconds=1.0)),
+        (9_000.0, 0, Resumed(())),
+        (9_002.0, 2, SubCalled((), 1, 2, 2, "c", "d", seconds=2.0)),
+        (9_003.0, 3, Stepped((), 1, "x", "", "", "")),
+        (20_000.0, 1, Resumed(())),
+        (20_001.0, 9, Ended((), "answered", "y")),
+    ]
+    told = trace(events)
+    (step,) = told.steps
+    assert [call.end for call in step.calls] == [105, 107]
+    assert (step.end, told.start, told.end) == (108, 100, 109)
 
 
 def test_there_may_be_nothing():
