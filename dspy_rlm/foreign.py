@@ -2,13 +2,15 @@
 mocks, remote ones.
 
 `execute` blocks and calls tools back from threads of its own choice, while a session is fed through a
-descriptor.  So each session has one thread that executes, and a tool's call becomes a frame; calls that come
-at the same time wait for one another."""
+descriptor.  So each session has one thread that does all its executing (some interpreters belong to the
+thread that first used them), and a tool's call becomes a frame; calls that come at the same time wait for one
+another."""
 
 from __future__ import annotations
 
 import base64
 import contextvars
+import functools
 import inspect
 import queue
 import selectors
@@ -60,9 +62,9 @@ class Interpreters:
 
     def open(self, inputs: Mapping[str, Any], repl: Repl) -> InterpreterSession:
         interpreter, self._first = self._first or self._new(), None
-        session = InterpreterSession(interpreter, repl, self._fields, self._tools)
+        prepare = functools.partial(self._prepare, interpreter, inputs)
+        session = InterpreterSession(interpreter, repl, self._fields, self._tools, prepare)
         self._made.append(session)
-        session.inputs = dict(self._prepare(interpreter, inputs))
         return session
 
     def close(self) -> None:
@@ -74,7 +76,7 @@ class Interpreters:
 
 
 class InterpreterSession:
-    """One interpreter.  `inputs` are handed over with the first cell, and only then."""
+    """One interpreter.  What `prepare` gives is handed over with the first cell, and only then."""
 
     def __init__(
         self,
@@ -82,9 +84,12 @@ class InterpreterSession:
         repl: Repl,
         fields: list[dict[str, Any]],
         tools: Mapping[str, Callable[..., Any]],
+        prepare: Callable[[], Mapping[str, Any]],
     ):
         self.interpreter, self.repl = interpreter, repl
-        self.inputs: dict[str, Any] = {}
+        self._prepare: Callable[[], Mapping[str, Any]] | None = prepare
+        self._cells: queue.SimpleQueue[tuple[contextvars.Context, str] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._frames: queue.SimpleQueue[HostCall | Done | BaseException] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Resume] = queue.SimpleQueue()
         self._calling = threading.Lock()
@@ -109,10 +114,10 @@ class InterpreterSession:
         if isinstance(request, Resume):
             self._answers.put(request)
             return
-        context = contextvars.copy_context()
-        threading.Thread(
-            target=context.run, args=(self._execute, request.code), name="rlm-interpreter", daemon=True
-        ).start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="rlm-interpreter", daemon=True)
+            self._thread.start()
+        self._cells.put((contextvars.copy_context(), request.code))
 
     def feed(self) -> HostCall | Done | None:
         with suppress(BlockingIOError):
@@ -128,6 +133,7 @@ class InterpreterSession:
             return
         self._closed = True
         self._answers.put(Resume(error="the run is over"))
+        self._cells.put(None)
         try:
             self.interpreter.shutdown()
         finally:
@@ -136,9 +142,19 @@ class InterpreterSession:
 
     # ---- the executing thread
 
+    def _serve(self) -> None:
+        while (cell := self._cells.get()) is not None:
+            context, code = cell
+            context.run(self._execute, code)
+
     def _execute(self, code: str) -> None:
-        inputs, self.inputs = self.inputs, {}
         frame: Done | BaseException
+        try:
+            prepare, self._prepare = self._prepare, None
+            inputs = dict(prepare()) if prepare else {}
+        except BaseException as error:
+            self._post(error)
+            return
         try:
             frame = self._done(self.interpreter.execute(code, variables=inputs))
         except (CodeExecutionError, SyntaxError) as error:

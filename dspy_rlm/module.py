@@ -6,6 +6,7 @@ core's."""
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import keyword
 import logging
@@ -167,7 +168,8 @@ class RLM(dspy.Module):  # type: ignore[misc]
         """As `forward`, on an event loop: nothing blocks it."""
         from rlm_core.adrive import adrive
 
-        call = self._begin(input_args, interpreter_factory)
+        # In a thread: looking over long inputs takes its time.
+        call = await asyncio.to_thread(self._begin, input_args, interpreter_factory)
         front = AsyncFront(self, self.max_output_chars)
         items = adrive(call.run, front, call.backend, call.recorder)
         try:

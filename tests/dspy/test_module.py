@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import threading
 from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
@@ -25,12 +26,14 @@ class Mock:
 
     def __init__(self, results: list[Any]):
         self.tools: dict[str, Any] = {}
+        self.threads: set[int] = set()
         self.results, self.calls, self.closed = list(results), [], False
         Mock.made.append(self)
 
     def start(self) -> None: ...
 
     def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
+        self.threads.add(threading.get_ident())
         self.calls.append((code, variables))
         result = self.results.pop(0)
         if isinstance(result, Exception):
@@ -339,6 +342,7 @@ def test_a_foreign_interpreter_goes_through_its_protocol() -> None:
     assert prediction.answer == "z"
     assert [variables for _, variables in Mock.made[-1].calls] == [{"context": "abc"}] + [{}] * 5
     assert "grep" not in prediction.lm.system
+    assert len(Mock.made[-1].threads) == 1  # as upstream's PythonInterpreter demands
 
 
 def test_a_factory_that_is_none_is_refused() -> None:
