@@ -227,6 +227,17 @@ def test_a_call_keeps_its_time_when_its_run_goes_on(journal):
     assert {event.seconds for _, _, event in events if isinstance(event, (Replied, SubCalled))} == {7}
 
 
+def test_a_run_that_is_stopped_from_outside_is_recorded_as_that(journal):
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    play = stage([], {}, context=TEXT, record=recorder)
+    list(play.tree.ready())
+    play.tree.stop("cancelled")
+    recorder.close()
+    row = journal.run(recorder.run)
+    assert (row["status"], row["steps"]) == ("cancelled", 0)
+    assert row["ended"] is not None
+
+
 def test_halves_of_surrogate_pairs_and_odd_answers_are_kept(journal):
     odd = {("a", 1): {2, 3}}
     cells = CELLS | {"SUBMIT(x)": submitted(odd, output="\ud800")}
