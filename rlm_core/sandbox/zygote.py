@@ -169,9 +169,17 @@ class Zygote:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 
     def _reap(self) -> None:
-        for pid in tuple(self._children):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                self._children.discard(pid)
+        """The handler of SIGCHLD, which may come again while this runs: each child is taken from the
+        kernel, by whichever run of this gets it, and not looked up in a list that another run has made
+        stale."""
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._children.discard(pid)
 
     def _end(self) -> NoReturn:
         if self._holds_run:  # Linux would do it, other systems not

@@ -298,6 +298,16 @@ def test_a_worker_that_is_killed_from_outside_is_lost_and_leaves_no_zombie(sandb
     assert printed(sandbox.open({}, Repl()), "print(1)") == "1"
 
 
+def test_many_workers_that_end_at_once_do_not_take_their_zygote_with_them(sandbox: LocalSandbox) -> None:
+    survivor = sandbox.open({"context": "survivor"}, Repl())
+    for _ in range(10):
+        sessions = [sandbox.open({"context": "survivor"}, Repl()) for _ in range(20)]
+        for session in sessions:
+            os.kill(session.process.pid, signal.SIGKILL)
+        assert eventually(lambda sessions=sessions: not any(is_there(s.process.pid) for s in sessions))  # type: ignore[misc]
+    assert printed(survivor, "print(context)") == "survivor"
+
+
 def test_when_a_runs_zygote_dies_its_workers_do_and_the_next_session_gets_another(
     sandbox: LocalSandbox,
 ) -> None:
