@@ -21,7 +21,7 @@ class _TypeOfTypes(type):
         return type_of(arguments[0])
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return issubclass(type(instance), type)
+        return issubclass(type(instance), (type, _OpaqueType))
 
     def __subclasscheck__(cls, subclass: object) -> bool:
         return subclass is cls
@@ -71,7 +71,7 @@ _opaque_types: dict[type, _OpaqueType] = {}
 def type_of(instance: object) -> object:
     """`type(instance)`: the type where a cell may have it, else a stand-in that has its name."""
     cls = type(instance)
-    if issubclass(cls, type):
+    if issubclass(cls, (type, _OpaqueType)):
         return Type
     if cls in GIVEN_TYPES or made_here(cls):
         return cls

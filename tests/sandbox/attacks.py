@@ -352,6 +352,14 @@ try:
     def g(x: "steal(__import__('os'))"): pass
 except TypeError: pass
 """
+GENUINE["node of uuid"] = "import uuid\nsteal('canary' if uuid.getnode() else '')"
+GENUINE["everything in csv"] = "import csv\nfor name in dir(csv): steal(getattr(csv, name))"
+GENUINE["everything in every module"] = """
+import re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, difflib, html, enum
+for module in re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, difflib, html:
+    for name in dir(module):
+        steal(getattr(module, name))
+"""
 GENUINE["csv of a path"] = "import csv\nsteal(csv.__loader__.get_data.__self__ and open(CANARY_FILE).read())"
 GENUINE["ElementTree.parse of a path"] = """
 import xml.etree.ElementTree as ET

@@ -149,6 +149,7 @@ REVIEWED = {
     "default": "JSONEncoder: only its name",
     "from_float": "Fraction: only its name",
     "from_decimal": "Fraction: only its name",
+    "from_number": "Fraction, from 3.14: only compared",
     "has_header": "Sniffer: of int, float and complex",
     "_get_value": "Flag: only for isinstance",
     "_recreate_cm": "not of a class that is given",
