@@ -158,18 +158,19 @@ class _Finder:
     def __init__(self, texts: Mapping[str, str]):
         self.texts = texts
         self.until = time.monotonic() + FINDING
+        self.known: dict[str, Span | None] = {}
 
     def find(self, text: str) -> list[Span]:
-        found = []
-        for fragment in dict.fromkeys(_fragments(text)):
+        places = map(self._place, dict.fromkeys(_fragments(text)))
+        return [place for place in places if place]
+
+    def _place(self, fragment: str) -> Span | None:
+        if fragment not in self.known:
             if time.monotonic() > self.until:
-                break
-            for name, source in self.texts.items():
-                start = source.find(fragment)
-                if start >= 0:
-                    found.append((name, start, len(fragment)))
-                    break
-        return found
+                return None
+            found = ((name, text.find(fragment), len(fragment)) for name, text in self.texts.items())
+            self.known[fragment] = next((place for place in found if place[1] >= 0), None)
+        return self.known[fragment]
 
 
 def _fragments(text: str) -> Iterator[str]:
