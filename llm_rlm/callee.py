@@ -90,7 +90,7 @@ class Callee:
                         yield event
                 return self._completion(response, messages)
             except Exception as error:
-                failures.append(call_error(error, self.model_id, begun))
+                failures.append(self._failure(error, begun))
                 wait = RETRY.wait(failures)
                 if begun or wait is None:
                     raise failures[-1] from error
@@ -126,7 +126,7 @@ class Callee:
                 yield self._completion(response, messages)
                 return
             except Exception as error:
-                failures.append(call_error(error, self.model_id, begun))
+                failures.append(self._failure(error, begun))
                 wait = RETRY.wait(failures)
                 if begun or wait is None:
                     raise failures[-1] from error
@@ -139,6 +139,17 @@ class Callee:
             if isinstance(item, Completion):
                 return item
         raise RuntimeError("a call ended without its completion")
+
+    def _failure(self, error: Exception, begun: bool) -> LMCallError:
+        """What went wrong, without the key: some servers say it back, and this is shown and written down."""
+        failure = call_error(error, self.model_id, begun)
+        try:
+            key = self.pair.model.get_key(self.key)
+        except llm.NeedsKeyException:
+            return failure
+        if key and len(key) >= 8:  # a shorter one is a stand-in, and may be part of any word
+            failure.args = (str(failure).replace(key, "[the key]"),)
+        return failure
 
     # ---- from messages to llm's conversation, and back
 

@@ -121,6 +121,18 @@ def test_keys_are_never_written(cli: Any, keyed: Any, journal: Path) -> None:
     assert not any(b"sk-0123456789" in data for data in files)
 
 
+def test_a_key_that_a_server_says_back_is_not_written_either(cli: Any, keyed: Any, journal: Path) -> None:
+    def refuse(chat: list[tuple[str, str]]) -> str:
+        raise RuntimeError("Incorrect API key provided: sk-0123456789")
+
+    keyed("guarded", refuse, "vault")
+    result = cli("-m", "rlm-guarded", "--key", "sk-0123456789", "What is the magic word?", input=TEXT)
+    assert "Incorrect API key provided" in result.stderr
+    assert "sk-0123456789" not in result.output
+    files = [file.read_bytes() for file in journal.parent.iterdir()]
+    assert not any(b"sk-0123456789" in data for data in files)
+
+
 def test_async_runs_are_recorded_too(cli: Any, ask: Any) -> None:
     ask("--async")
     (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
