@@ -98,8 +98,11 @@ def main(kills: int, seed: int) -> int:
         wrong = twice = 0
         for kill in range(kills):
             path = Path(folder) / f"{kill}.db"
+            target = len(server.requests) + rng.randrange(calls)
             process = spawn(server.url, path)
-            time.sleep(rng.uniform(0.3, 1.0) * whole)
+            while process.poll() is None and len(server.requests) < target:
+                time.sleep(0.001)  # by calls, and not by the clock: a busy machine takes its time
+            time.sleep(rng.choice((0, rng.uniform(0, 0.2 * whole))))
             process.send_signal(signal.SIGKILL)
             process.communicate()
             if not path.exists() or not Journal(path).runs():
