@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlm_core.sandbox import parcel, zygotes
+from rlm_core.sandbox import control, parcel, zygotes
 from rlm_core.sandbox.host import LocalSandbox, LocalSession
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume, SandboxError, WorkerLost
 from rlm_core.sandbox.sandbox import next_frame
@@ -65,6 +66,12 @@ def below(pid: int) -> list[int]:
 def is_there(pid: int) -> bool:
     """Also as a zombie."""
     return Path(f"/proc/{pid}").exists()
+
+
+def gone(pids: Iterable[int]) -> Callable[[], bool]:
+    """A question: are all of them reaped?"""
+    wanted = list(pids)
+    return lambda: not any(map(is_there, wanted))
 
 
 def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
@@ -199,6 +206,33 @@ def test_an_input_that_cannot_cross_is_refused_by_name(sandbox: LocalSandbox) ->
     assert printed(sandbox.open({"context": "fine"}, Repl()), "print(context)") == "fine"
 
 
+def test_ctrl_c_between_an_order_and_its_answer_does_not_mix_them_up(
+    sandbox: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(connection: object) -> None:
+        raise KeyboardInterrupt
+
+    inputs = {"context": "text"}
+    sandbox.open(inputs, Repl())
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "receive_answer", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.open(inputs, Repl())
+    assert printed(sandbox.open(inputs, Repl()), "print(context)") == "text"
+
+
+def test_a_host_without_descriptors_left_is_told_so(sandbox: LocalSandbox) -> None:
+    sandbox.open({}, Repl())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(SandboxError, match="open files"):
+            sandbox.open({}, Repl())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert printed(sandbox.open({}, Repl()), "print(1)") == "1"
+
+
 def test_a_closed_sandbox_opens_nothing(sandbox: LocalSandbox) -> None:
     sandbox.close()
     with pytest.raises(SandboxError):
@@ -274,8 +308,7 @@ def test_the_end_of_a_sandbox_is_the_end_of_all_its_processes() -> None:
     busy = sandbox.open({"context": "own"}, Repl())
     busy.send(Execute("while True: pass", 60))
     sandbox.close()
-    mine = {busy.process.pid}
-    assert eventually(lambda: not any(map(is_there, mine)))
+    assert eventually(gone([busy.process.pid]))
     assert eventually(lambda: len(set(below(os.getpid())) & before) < len(before))
 
 
@@ -285,7 +318,7 @@ def test_a_session_that_is_dropped_takes_its_worker_with_it(sandbox: LocalSandbo
     pid = session.process.pid
     del session
     gc.collect()
-    assert eventually(lambda: not is_there(pid))
+    assert eventually(gone([pid]))
 
 
 def test_a_worker_that_is_killed_from_outside_is_lost_and_leaves_no_zombie(sandbox: LocalSandbox) -> None:
@@ -294,7 +327,7 @@ def test_a_worker_that_is_killed_from_outside_is_lost_and_leaves_no_zombie(sandb
     os.kill(session.process.pid, signal.SIGKILL)
     with pytest.raises(WorkerLost):
         next_frame(session)
-    assert eventually(lambda: not is_there(session.process.pid))
+    assert eventually(gone([session.process.pid]))
     assert printed(sandbox.open({}, Repl()), "print(1)") == "1"
 
 
@@ -304,7 +337,7 @@ def test_many_workers_that_end_at_once_do_not_take_their_zygote_with_them(sandbo
         sessions = [sandbox.open({"context": "survivor"}, Repl()) for _ in range(20)]
         for session in sessions:
             os.kill(session.process.pid, signal.SIGKILL)
-        assert eventually(lambda sessions=sessions: not any(is_there(s.process.pid) for s in sessions))  # type: ignore[misc]
+        assert eventually(gone(session.process.pid for session in sessions))
     assert printed(survivor, "print(context)") == "survivor"
 
 
@@ -314,7 +347,7 @@ def test_when_a_runs_zygote_dies_its_workers_do_and_the_next_session_gets_anothe
     inputs = {"context": "text"}
     session = sandbox.open(inputs, Repl())
     os.kill(sandbox._holder.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
-    assert eventually(lambda: not is_there(session.process.pid))
+    assert eventually(gone([session.process.pid]))
     assert printed(sandbox.open(inputs, Repl()), "print(context)") == "text"
 
 
@@ -381,7 +414,7 @@ def test_nothing_is_left_of_a_host_that_ends(then: str, send: signal.Signals | N
     if send is not None:
         process.send_signal(send)
     _, complaint = process.communicate(timeout=20)
-    assert eventually(lambda: not any(map(is_there, processes)))
+    assert eventually(gone(processes))
     assert "ignored" not in complaint  # as in "Exception ignored in: ..."
 
 
@@ -431,7 +464,7 @@ def test_a_child_that_outlives_the_host_does_not_keep_its_sandbox_alive() -> Non
     child = int(process.stdout.readline())
     try:
         process.wait(timeout=20)
-        assert eventually(lambda: not any(map(is_there, processes)))
+        assert eventually(gone(processes))
         assert is_there(child)
     finally:
         os.kill(child, signal.SIGKILL)
