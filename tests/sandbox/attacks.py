@@ -355,8 +355,8 @@ except TypeError: pass
 GENUINE["node of uuid"] = "import uuid\nsteal('canary' if uuid.getnode() else '')"
 GENUINE["everything in csv"] = "import csv\nfor name in dir(csv): steal(getattr(csv, name))"
 GENUINE["everything in every module"] = """
-import re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, difflib, html, enum
-for module in re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, difflib, html:
+import re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, html
+for module in re, json, statistics, contextlib, uuid, io, random, collections, string, textwrap, html:
     for name in dir(module):
         steal(getattr(module, name))
 """

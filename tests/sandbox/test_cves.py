@@ -1,4 +1,4 @@
-"""The holes that were found in RestrictedPython itself, each tried on our policy, which replaces much of it."""
+"""The holes that were found in RestrictedPython itself, each tried on our policy: it replaces much of it."""
 
 from __future__ import annotations
 
