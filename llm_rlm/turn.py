@@ -152,8 +152,7 @@ class Turn:
         """What the user is told first.  Raises where a key is missing: nothing has been sent yet."""
         settings = self.settings
         if self.foretells:
-            yield self._record()
-            yield StreamEvent(type="text", chunk=forecast(self.seam, settings, self.run))
+            yield self._answer(forecast(self.seam, settings, self.run))
             return
         settings.root.check_key()
         settings.sub.check_key()
@@ -201,7 +200,7 @@ class Turn:
     def _end_plainly(self, completion: Completion) -> Iterator[StreamEvent]:
         self.budget.record("root", 0, completion.model, completion.usage)
         self._log(Result(completion.text, "answered", usage=self.budget.usage, seconds=self.budget.seconds))
-        yield self._record()
+        yield self._answer("", follows_text=True)
 
     # ---- while it runs
 
@@ -252,10 +251,7 @@ class Turn:
         if result.status == "error" and (not usage.calls or not exits.in_command_line()):
             raise llm.ModelError(result.reason)
         self._log(result)
-        yield self._record()
-        text = text_of(result, self.prompt.schema)
-        if text:
-            yield StreamEvent(type="text", chunk=text)
+        yield self._answer(text_of(result, self.prompt.schema))
         if result.status == "error":
             self.say(f"Error: {result.reason}")
         if result.status == "limit":
@@ -266,10 +262,11 @@ class Turn:
             self.say("Not verified: the answer occurs neither in the text nor in what the code printed.")
         exits.leave_with(result.status)
 
-    def _record(self) -> StreamEvent:
-        """Where follow-ups find the context again.  No text of its own, so that an empty answer carries it
-        too."""
-        return StreamEvent(type="reasoning", chunk="", provider_metadata=self.seam.record)
+    def _answer(self, text: str, follows_text: bool = False) -> StreamEvent:
+        """The answer, with the record by which follow-ups find the context again.  Where there is no text
+        for it to hang on, it makes a part of reasoning."""
+        kind = "text" if text or follows_text else "reasoning"
+        return StreamEvent(type=kind, chunk=text, provider_metadata=self.seam.record)
 
     def _log(self, result: Result) -> None:
         usage = result.usage

@@ -23,8 +23,7 @@ def seams(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> list[seam.Seam]:
 
     def run(twin: Any, prompt: Any, stream: bool, response: Any, key: str | None) -> Any:
         found.append(seam.find(prompt))
-        yield StreamEvent(type="reasoning", chunk="", provider_metadata=found[-1].record)
-        yield StreamEvent(type="text", chunk=f"answer {len(found)}")
+        yield StreamEvent(type="text", chunk=f"answer {len(found)}", provider_metadata=found[-1].record)
 
     async def arun(*arguments: Any) -> Any:
         for event in run(*arguments):
