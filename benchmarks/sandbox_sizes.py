@@ -140,7 +140,8 @@ def steps() -> None:
 
 def in_a_row(count: int) -> None:
     sandbox = LocalSandbox()
-    sandbox.open({"context": "root"}, Repl())
+    root = sandbox.open({"context": "root"}, Repl())
+    sandbox.open({"context": "a child's"}, Repl()).close()
     descriptors, before = len(os.listdir("/proc/self/fd")), memory()
 
     def workers(count: int) -> None:
@@ -152,6 +153,7 @@ def in_a_row(count: int) -> None:
     per(f"a worker with its first step and its end, {count:,} in a row", count, workers)
     grown = memory() - before
     left = len(os.listdir("/proc/self/fd")) - descriptors
+    root.close()
     print(f"after them: {left} descriptors and {grown / MB:.1f} MB more")
     sandbox.close()
 
