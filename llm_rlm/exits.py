@@ -6,8 +6,11 @@ normally, and the code is set when click's outermost context closes."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
+import llm
 
 CODES = {"answered": 0, "error": 1, "not_found": 3, "limit": 4}
 
@@ -16,6 +19,23 @@ def in_command_line() -> bool:
     """Whether `llm prompt` or `llm chat` is running, and not a program that uses llm."""
     context = click.get_current_context(silent=True)
     return context is not None and context.command.name in ("prompt", "chat")
+
+
+@contextmanager
+def one_line_in_chat() -> Iterator[None]:
+    """`llm prompt` shows an error as a line; `llm chat` would show a traceback."""
+    try:
+        yield
+    except (llm.ModelError, llm.NeedsKeyException) as error:
+        context = click.get_current_context(silent=True)
+        if context is None or context.command.name != "chat":
+            raise
+        raise click.ClickException(str(error)) from error
+
+
+def on_terminal() -> bool:
+    """Whether answer and messages go to the same screen."""
+    return in_command_line() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def leave_with(status: str) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,14 +15,14 @@ from llm.parts import StreamEvent
 from llm_rlm import exits, recording, schema, seam
 from llm_rlm.forecast import fits, forecast
 from llm_rlm.front import AsyncFront, Front, Paused, tools
-from llm_rlm.options import RLMOptions
 from llm_rlm.progress import Progress
+from llm_rlm.report import details, spent, stopped, text_of, trace
 from llm_rlm.settings import settle
 from rlm_core.adrive import adrive
 from rlm_core.context import Context, ContextError
 from rlm_core.drive import drive
 from rlm_core.events import Event, Noted
-from rlm_core.limits import Budget, RunUsage
+from rlm_core.limits import Budget
 from rlm_core.lms import Completion, LMCallError, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
@@ -108,7 +107,9 @@ class Turn:
         )
         self.fits = not (prompt.schema or prompt.tools) and fits(self.seam, settings.root)
         self.foretells = settings.dry_run
-        self.is_plain = self.fits and settings.direct == "auto"
+        self.is_plain = (
+            self.fits and settings.direct == "auto" and all(map(settings.root.sees, self.seam.seen.values()))
+        )
         self.narrator = Narrator()
         self.progress = Progress(
             lambda: self.budget.usage, quiet=prompt.hide_reasoning or not exits.in_command_line()
@@ -160,10 +161,15 @@ class Turn:
             yield from self.told(Noted((), note))
         if self.fits and not settings.direct and self.seam.documents:
             name = settings.root.model_id
-            plainly = (
-                f"This text fits {name}'s window well: one plain call would do, -m {name} or -o direct auto"
-            )
+            short = f"fits {name}'s window well" if settings.root.window else "is short"
+            plainly = f"This text {short}: one plain call would do, -m {name} or -o direct auto"
             yield from self.told(Noted((), plainly))
+        unpriced = {each.model_id for each in (settings.root, settings.sub) if each.facts.input_price is None}
+        if self.prompt.options.max_cost is not None and unpriced:
+            self.say(
+                f"Prices of {' and '.join(sorted(unpriced))} are not known: max_cost holds only if the API "
+                "reports costs; max_tokens holds always"
+            )
 
     # ---- one plain call
 
@@ -251,7 +257,10 @@ class Turn:
         if result.status == "error" and (not usage.calls or not exits.in_command_line()):
             raise llm.ModelError(result.reason)
         self._log(result)
-        yield self._answer(text_of(result, self.prompt.schema))
+        text = text_of(result, self.prompt.schema)
+        yield self._answer(text)
+        if text and (result.status in ("error", "limit") or result.unverified) and exits.on_terminal():
+            self.say("")  # what is said next stands on a line of its own
         if result.status == "error":
             self.say(f"Error: {result.reason}")
         if result.status == "limit":
@@ -271,20 +280,8 @@ class Turn:
     def _log(self, result: Result) -> None:
         usage = result.usage
         self.response.set_usage(input=usage.input, output=usage.output, details=details(usage))
-        self.response.response_json = {"rlm": self._trace(result)}
+        self.response.response_json = {"rlm": trace(result)}
         self._log_text_once()
-
-    def _trace(self, result: Result) -> dict[str, Any]:
-        return {
-            "status": result.status,
-            "reason": result.reason,
-            "unverified": result.unverified,
-            "seconds": round(result.seconds, 3),
-            "steps": [
-                {"code": turn.code, "output": turn.output[:500], "error": turn.error[:500]}
-                for turn in result.trajectory
-            ],
-        }
 
     def _log_text_once(self) -> None:
         """Has what came by stdin logged as a fragment: once for all questions about it, and out of the
@@ -295,43 +292,3 @@ class Turn:
         text = prompt._prompt[slice(*self.seam.stdin)]
         prompt.fragments = [*prompt.fragments, llm.Fragment(text, "stdin")]
         prompt._prompt = self.seam.question
-
-
-def text_of(result: Result, schema: Any = None) -> str:
-    """The answer as stdout gets it; as JSON on one line where a schema was given."""
-    if result.status == "not_found":
-        return f"NOT_FOUND: {result.reason}"
-    if result.status == "error" or result.answer is None:
-        return ""
-    if isinstance(result.answer, str) and not schema:
-        return result.answer
-    return json.dumps(result.answer, ensure_ascii=False, indent=None if schema else 2, default=str)
-
-
-def stopped(result: Result) -> str:
-    limit, _, more = result.reason.partition("; ")
-    best = "no answer was found so far" if result.answer is None else "the answer is the best so far"
-    raised = f"-o max_{limit} raises it" if f"max_{limit}" in RLMOptions.model_fields else ""
-    return "; ".join(filter(None, (f"Stopped by the limit of {limit}", more, best, raised)))
-
-
-def details(usage: RunUsage) -> dict[str, Any]:
-    """What `-u` and the log show beside the totals."""
-    told: dict[str, Any] = {}
-    for role in ("root", "child", "sub"):
-        part = usage.of(role)
-        if part.calls:
-            told[role] = {"calls": part.calls, "input": part.input, "output": part.output}
-            if part.cached:
-                told[role]["cached"] = part.cached
-            if part.cost is not None:
-                told[role]["cost"] = round(part.cost, 6)
-    if usage.calls and usage.cost is not None:
-        told["cost"] = round(usage.cost, 6)
-    return told
-
-
-def spent(usage: RunUsage, seconds: float) -> str:
-    calls = f"{usage.calls:,} call{'' if usage.calls == 1 else 's'}"
-    cost = "" if usage.cost is None else f", ${usage.cost:.4f}"
-    return f"{calls}, {usage.input:,} tokens in, {usage.output:,} out{cost}, {seconds:.0f} s"

@@ -128,9 +128,9 @@ class RunUsage:
 
     @property
     def cost(self) -> float | None:
-        """Dollars, or None where any call's cost is not known."""
+        """Dollars, or None where any call's cost is not known, or there was no call to know it from."""
         costs = [row.cost for row in self.rows if row.calls]
-        return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
+        return None if None in costs or not costs else sum(cost or 0.0 for cost in costs)
 
 
 @dataclass

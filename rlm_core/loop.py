@@ -99,6 +99,7 @@ class Run:
     seen: list[str] = field(default_factory=list)  # what sub-calls and tools returned
     variables: Mapping[str, str] = field(default_factory=dict)
     draft: dict[str, Any] | None = None  # the last submission that was pushed back
+    misfit: str = ""  # why the draft is not what was asked for
     pushed_back: set[str] = field(default_factory=set)
     children: int = 0
     bad_turns: int = 0
@@ -324,8 +325,9 @@ class Run:
         try:
             values = self.task.check(dict(submitted.values))
         except ValueError as error:
-            self.draft = self.draft or submitted.values
+            self.draft, self.misfit = submitted.values, f"the answer does not fit: {error}"
             return None, f"The submission does not fit: {error}. Submit again."
+        self.misfit = ""
         if not submitted.literal or last:
             return values, ""
         self.draft = values
@@ -481,7 +483,9 @@ class Run:
     def result(self, status: Status, reason: str = "", values: dict[str, Any] | None = None) -> Result:
         """The result as of now; without `values`, with the best there is: the last submission that was pushed
         back."""
-        values = values if values is not None else self.draft or {}
+        if values is None:
+            values = self.draft or {}
+            reason = "; ".join(filter(None, (reason, self.misfit)))
         if not values:
             answer = None
         elif len(self.task.fields) == 1:

@@ -160,6 +160,19 @@ def test_a_submission_that_does_not_fit_is_told_why_and_asked_again():
     assert "must be an integer" in play.told[0]
 
 
+def test_a_partial_answer_that_does_not_fit_is_said_not_to():
+    def check(values):
+        raise ValueError("answer must be an integer")
+
+    play = stage(
+        [repl("SUBMIT(a)")], {"SUBMIT(a)": submitted("four")}, check=check, limits=Limits(iterations=1)
+    )
+    play.replies.append("no idea")
+    result = play.play()
+    assert (result.status, result.answer) == ("limit", "no idea")
+    assert result.reason == "iterations; the answer does not fit: answer must be an integer"
+
+
 def test_at_the_iteration_limit_one_last_answer_is_asked_for():
     play = stage(
         [repl("context"), repl("SUBMIT(best)")],
