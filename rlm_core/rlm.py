@@ -117,7 +117,7 @@ class RLM:
         raise RuntimeError("the run ended without a result")
 
     def _drive(self, run: Run, recorder: Recorder | None) -> Iterator[Event]:
-        backend, tell = self._backend(), self._narrator()
+        backend, tell = self._backend(run), self._narrator()
         events = drive(run, Front(self), backend, recorder)
         try:
             while True:
@@ -135,7 +135,7 @@ class RLM:
     async def _adrive(self, run: Run, recorder: Recorder | None) -> AsyncIterator[Event]:
         from rlm_core.adrive import adrive  # brings asyncio along: a sync user need not wait for it
 
-        backend, tell = self._backend(), self._narrator()
+        backend, tell = self._backend(run), self._narrator()
         items = adrive(run, AsyncFront(self), backend, recorder)
         try:
             async for item in items:
@@ -170,13 +170,14 @@ class RLM:
         inputs = {name: context.value for name, context in run.task.inputs.items()}
         return self.journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
 
-    def _backend(self) -> Backend:
+    def _backend(self, run: Run) -> Backend:
         if not isinstance(self.sandbox, str):
             return self.sandbox
         from rlm_core.sandbox.host import LocalSandbox
 
         backend = LocalSandbox(weak=self.sandbox == "weak")
-        backend.start()  # behind the first LM call
+        # behind the first LM call
+        backend.start({name: context.value for name, context in run.task.inputs.items()})
         return backend
 
     def _close(self, backend: Backend, recorder: Recorder | None) -> None:
