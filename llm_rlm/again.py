@@ -11,7 +11,7 @@ from llm_rlm import recording
 from llm_rlm.exits import CODES
 from llm_rlm.front import Front, ToolFailed
 from llm_rlm.progress import Progress
-from llm_rlm.turn import spent, stopped, text_of
+from llm_rlm.report import spent, stopped, text_of
 from rlm_core.drive import drive
 from rlm_core.journal import Journal, Recorder, about
 from rlm_core.loop import Result, Run
