@@ -171,9 +171,10 @@ class Twin(_Twin, llm.KeyModel):  # type: ignore[misc, override]
     def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
     ) -> Iterator[str | StreamEvent]:
-        from llm_rlm import turn
+        from llm_rlm import exits, turn
 
-        yield from turn.run(self, prompt, stream, response, key)
+        with exits.one_line_in_chat():
+            yield from turn.run(self, prompt, stream, response, key)
 
 
 class AsyncTwin(_Twin, llm.AsyncKeyModel):  # type: ignore[misc, override]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts import steps
+from scripts import PNG, steps
 
 from llm_rlm import settings
 
@@ -74,10 +74,10 @@ def test_a_text_that_fits_is_said_to_be_better_asked_plainly(cli: Any, scripted:
     scripted("base", RUN)
     result = cli("-m", "rlm-base", "What is the magic word?", input=TEXT)
     assert result.stdout == "xyzzy\n"
-    assert "This text fits base's window well" in result.stderr
+    assert "This text is short: one plain call would do" in result.stderr  # its window is not known
     assert "-o direct auto" in result.stderr
-    assert "fits" not in cli("-m", "rlm-base", "-o", "direct", "never", "Q", input=TEXT).stderr
-    assert "fits" not in cli("-m", "rlm-base", "Q", input=TEXT * 30).stderr
+    assert "one plain call" not in cli("-m", "rlm-base", "-o", "direct", "never", "Q", input=TEXT).stderr
+    assert "one plain call" not in cli("-m", "rlm-base", "Q", input=TEXT * 30).stderr
 
 
 @pytest.mark.parametrize("flags", [[], ["--async"], ["--no-stream"]], ids=" ".join)
@@ -96,6 +96,18 @@ def test_direct_auto_leaves_a_long_text_to_the_run(cli: Any, scripted: Any) -> N
     scripted("base", RUN)
     result = cli("-m", "rlm-base", "-R", "-o", "direct", "auto", "Q", input="nothing\n" * 9_000 + TEXT)
     assert result.stdout == "xyzzy\n"
+
+
+def test_a_plain_call_is_no_way_for_what_the_model_does_not_see(
+    cli: Any, scripted: Any, plugin: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "red.png").write_bytes(PNG)
+    scripted("base", RUN)
+    scripted("eye", "unused")
+    plugin.models[-1][0].attachment_types = {"image/png"}
+    options = ["-o", "direct", "auto", "-o", "sub_model", "eye"]
+    result = cli("-m", "rlm-base", "-R", *options, "-a", str(tmp_path / "red.png"), "Q", input=TEXT)
+    assert result.stdout == "xyzzy\n", result.stderr
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,15 @@ def test_chat(cli: Any, scripted: Any, tmp_path: Path) -> None:
     assert result.stdout.count("xyzzy") == 2, result.output
 
 
+def test_an_error_in_chat_is_one_line(cli: Any, keyed: Any) -> None:
+    keyed("base", lambda chat: "unused", "some")
+    result = cli("chat", "-m", "rlm-base", input="Q\nquit\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: No key found - add one using 'llm keys set some'\n",
+    )
+
+
 def test_an_answer_that_is_no_text_is_json(cli: Any, scripted: Any) -> None:
     scripted("base", steps("```repl\nSUBMIT({'lines': len(context.splitlines())})\n```"))
     assert json.loads(cli("-m", "rlm-base", "-R", "Q", input=TEXT).stdout) == {"lines": 2001}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +166,18 @@ def test_a_typed_attachment_of_any_type(cli: Any, seams: Any, tmp_path: Path) ->
 def test_stdin_as_attachment(cli: Any, seams: Any) -> None:
     ask(cli, "--at", "-", "text/plain", "Which times?", input=BOOK)
     assert (seams[0].context, seams[0].question) == (BOOK, "Which times?")
+
+
+def test_an_attached_url(cli: Any, seams: Any, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(BOOK)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/book.txt"
+        ask(cli, "-a", url, "Which times?")
+        server.shutdown()
+    assert (seams[0].context, seams[0].question) == (BOOK, "Which times?")
+    assert list(seams[0].documents) == [url]
 
 
 def test_images_are_for_models_that_see(cli: Any, seams: Any, tmp_path: Path) -> None:
