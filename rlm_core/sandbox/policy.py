@@ -45,7 +45,7 @@ from .names import (
     is_dunder,
     is_reserved,
 )
-from .source import parse_cell
+from .source import limited_nesting, parse_cell
 from .templates import traverses
 
 PARALLEL = "async is not available: llm_query_batched runs in parallel"
@@ -106,21 +106,17 @@ def compile_cell(source: str, filename: str = "<cell>") -> types.CodeType:
     """
     tree = parse_cell(source, filename)
     policy = _Policy()
-    tree = policy.visit(tree)
+    with limited_nesting():
+        tree = policy.visit(tree)
     if policy.refusals:
         raise policy.as_error(source, filename)
     ast.fix_missing_locations(tree)
     flags = __future__.annotations.compiler_flag if policy.annotations_as_text else 0
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # "is" with a literal, and the like: no business of the process's stderr
-            warnings.simplefilter("ignore")
-            # dont_inherit: else the `from __future__ import annotations` of this very file would hold in
-            # the cell
+        with warnings.catch_warnings(), limited_nesting():
+            warnings.simplefilter("ignore")  # "is" with a literal and its like: not for the process's stderr
+            # dont_inherit: else this very file's `from __future__ import annotations` would hold in the cell
             code: types.CodeType = compile(tree, filename, "exec", flags=flags, dont_inherit=True)
-    except (RecursionError, MemoryError):
-        raise SyntaxError("the code is nested too deeply") from None
     except ValueError as error:
         raise SyntaxError(str(error)) from None
     return code

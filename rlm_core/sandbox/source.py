@@ -4,10 +4,13 @@ overflowing."""
 from __future__ import annotations
 
 import ast
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 MAX_CHARACTERS = 200_000
 MAX_NODES = 50_000
+PLENTY = 32 << 20  # bytes; where these are left, it was not for memory
 MAX_DEPTH = 180  # levels of syntax; the compiler's own recursion is a few C frames for each
 
 
@@ -21,15 +24,26 @@ def parse_cell(source: str, filename: str = "<cell>") -> ast.Module:
     with warnings.catch_warnings():  # "invalid escape sequence": would be written to the process's stderr
         warnings.simplefilter("ignore")
         try:
-            tree = ast.parse(source, filename)
-        except (RecursionError, MemoryError):
-            raise SyntaxError("the code is nested too deeply") from None
+            with limited_nesting():
+                tree = ast.parse(source, filename)
         except UnicodeEncodeError:
             raise SyntaxError("the code holds half of a surrogate pair, which is not text") from None
         except ValueError as error:  # a null character
             raise SyntaxError(str(error)) from None
     _check_size(tree)
     return tree
+
+
+@contextlib.contextmanager
+def limited_nesting() -> Iterator[None]:
+    """Where code too deep for the parser or the compiler is a SyntaxError: a MemoryError may mean that, too."""
+    try:
+        yield
+    except RecursionError:
+        raise SyntaxError("the code is nested too deeply") from None
+    except MemoryError:
+        bytearray(PLENTY)  # raises it again if memory is what ran out
+        raise SyntaxError("the code is nested too deeply") from None
 
 
 def _check_size(tree: ast.Module) -> None:
