@@ -1,9 +1,9 @@
 """Recursive Language Models (arXiv 2512.24601): the strategy, its sandbox and its LMs, without `llm` or DSPy.
 
-    from rlm_core import RLM, OpenAIChat
+from rlm_core import RLM, OpenAIChat
 
-    rlm = RLM(OpenAIChat("zai-org/glm-4.7", preset="anannas"))
-    print(rlm.completion(context=open("huge.txt").read(), query="Who is Alice's employer?").answer)
+rlm = RLM(OpenAIChat("zai-org/glm-4.7", preset="anannas"))
+print(rlm.completion(context=open("huge.txt").read(), query="Who is Alice's employer?").answer)
 """
 
 from __future__ import annotations
