@@ -1,5 +1,4 @@
-"""The language wall, at run time: the hooks that the policy writes into a cell's code, and the guarded
-builtins.
+"""The language wall, at run time: what the policy writes into a cell's code, and the guarded builtins.
 
 _getattr_(obj, name)    special names, and public names that are a way out on some objects
 _own_(obj)._name        private attributes: only of what the sandbox made
@@ -41,10 +40,10 @@ _ABSENT = object()
 
 # Whose attributes
 
-_known: set[type] = (
-    set()
-)  # classes found to be the sandbox's own, to be found faster: these hooks run in loops
-MOST_KNOWN = 1_000  # held here, they live as long as the worker
+MOST_KNOWN = 1_000
+_known: set[type] = set()
+"""Classes found to be the sandbox's own, to be found faster: these hooks run in loops.  A class held here
+lives as long as the worker, so there is a most."""
 
 
 def own(obj: Any) -> Any:
@@ -137,11 +136,9 @@ def _initialiser(value: Any) -> Any:
         if not made_here(type(value.__self__)):
             raise AttributeError("__init__ is not available")
         return value
-    return (
-        _guarded_method(value, own_only=True)
-        if kind is types.WrapperDescriptorType
-        else _for_instances(value)
-    )
+    if kind is types.WrapperDescriptorType:
+        return _guarded_method(value, own_only=True)
+    return _for_instances(value)
 
 
 def _for_instances(value: Any) -> Any:

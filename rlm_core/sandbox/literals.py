@@ -13,8 +13,8 @@ def literal_calls(source: str, names: Set[str]) -> bool:
     """True if every call in `source` to one of `names` has only literal arguments, and there is at least one.
 
     A literal is a constant, a container of literals, `-literal`, literals joined by `+`, an f-string that
-    shows nothing, or a name that this same source binds just once, at its top level, to a literal; and if that
-    can be changed in place, the name is used nowhere but in such calls.
+    shows nothing, or a name that this same source binds just once, at its top level, to a literal; and if
+    that can be changed in place, the name is used nowhere but in such calls.
     """
     try:
         tree = parse_cell(source)

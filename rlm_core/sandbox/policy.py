@@ -123,8 +123,7 @@ def compile_cell(source: str, filename: str = "<cell>") -> types.CodeType:
 
 
 class _Policy(RestrictingNodeTransformer):
-    """Checks and rewrites one syntax tree.  What is refused is collected in `refusals` as (line, column,
-    text)."""
+    """Checks and rewrites one syntax tree; collects what is refused, as (line, column, text)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ def parse_cell(source: str, filename: str = "<cell>") -> ast.Module:
 
 @contextlib.contextmanager
 def limited_nesting() -> Iterator[None]:
-    """Where code too deep for the parser or the compiler is a SyntaxError: a MemoryError may mean that, too."""
+    """Where code too deep for parser or compiler is a SyntaxError: a MemoryError may mean that, too."""
     try:
         yield
     except RecursionError:

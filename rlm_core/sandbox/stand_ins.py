@@ -52,8 +52,7 @@ def methodcaller(name: str, /, *args: Any, **kwargs: Any) -> Callable[[Any], Any
 
 
 def wraps(wrapped: Any, /, *_: Any, **__: Any) -> Callable[[T], T]:
-    """`functools.wraps` sets any attribute on anything; this one sets the three names on a cell's own
-    function."""
+    """`functools.wraps` sets anything on anything; this one sets three names, on a cell's own function."""
 
     def decorate(wrapper: T) -> T:
         return update_wrapper(wrapper, wrapped)
