@@ -20,6 +20,7 @@ and no other origins; saving and restoring goes through it."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import hashlib
 import importlib
@@ -43,6 +44,7 @@ from rlm_core.lms import Completion, LMCallError, Message, Usage
 THREADS = "RLM_LOCAL_THREADS"  # environment: threads of a model, for who cannot pass `threads`
 WINDOW = 16_384  # tokens; the model can do twice as much, at 12 KB of memory a token
 BATCH = 128  # tokens read between two looks at whether the caller still waits
+EXIT_SECONDS = 0.8  # that a process waits for a call under way to end
 PREFIX_CHARS = 1_500  # a shorter beginning is read faster than it is worth saving
 PREFIXES = 8  # saved beginnings that are kept, the latest used
 
@@ -210,7 +212,7 @@ class _Call:
         if used := chunk.get("usage"):
             cached = used.get("prompt_tokens_details", {}).get("cached_tokens", 0)
             self.usage = Usage(used["prompt_tokens"], used["completion_tokens"], cached, cost=0.0)
-        return self.unwanted.is_set()
+        return self.unwanted.is_set() or Engine.closing.is_set()
 
 
 def _call_error(error: dict[str, Any]) -> LMCallError:
@@ -231,6 +233,15 @@ class Engine:
 
     _loaded: ClassVar[dict[tuple[Path, int, int], Engine]] = {}
     _loading = threading.Lock()
+    closing = threading.Event()
+
+    @classmethod
+    def close(cls) -> None:
+        """Ends calls that are under way when the process exits: a thread of llama.cpp that called back into
+        an interpreter that is gone would abort it."""
+        cls.closing.set()
+        for engine in cls._loaded.values():
+            engine.lock.acquire(timeout=EXIT_SECONDS)
 
     @classmethod
     def get(cls, lm: LocalLM) -> Engine:
@@ -240,6 +251,8 @@ class Engine:
         key = (path, lm.threads or default_threads(), lm.window or WINDOW)
         with cls._loading:
             if key not in cls._loaded:
+                if not cls._loaded:
+                    atexit.register(cls.close)
                 cls._loaded[key] = Engine(*key)
             return cls._loaded[key]
 
@@ -314,7 +327,10 @@ class Engine:
         if file.exists() and self._slot("restore", file.name):
             os.utime(file)
             return
-        self.chat({"messages": before, "max_tokens": 1, "cache_prompt": True}, lambda _: unwanted.is_set())
+        self.chat(
+            {"messages": before, "max_tokens": 1, "cache_prompt": True},
+            lambda _: unwanted.is_set() or self.closing.is_set(),
+        )
         if unwanted.is_set():
             return
         part = file.with_suffix(f".{os.getpid()}")

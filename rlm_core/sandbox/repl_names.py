@@ -156,7 +156,9 @@ class Names:
 
     @_named("SUBMIT")
     def submit(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Ends the run: SUBMIT(value, ...) or SUBMIT(field=value, ...)."""
+        """Ends the run: SUBMIT(value, ...) or SUBMIT(field=value, ...).  SUBMIT(NOT_FOUND) is understood."""
+        if len(args) == 1 and args[0] is self.injected.get("NOT_FOUND") and not kwargs:
+            self.not_found()
         self._submit(Submission("submit", self.fields(args, kwargs)))
 
     @_named("NOT_FOUND")
