@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from llm_rlm.family import Pair
 
 RETRY = RetryRule(retries=3)
+SYSTEM_REFUSED = re.compile(r"(system|developer) (prompts?|instructions?|messages?|role)", re.IGNORECASE)
 
 
 def stored_options(model_id: str) -> dict[str, Any]:
@@ -43,6 +45,7 @@ class Callee:
         self.pair = pair
         self.model_id: str = pair.model.model_id
         self.key = key
+        self.folds_system = False  # whether it has refused a system prompt
         self.options = {**stored_options(self.model_id), **(options or {})}
 
     def check_key(self) -> None:
@@ -79,21 +82,18 @@ class Callee:
         self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
     ) -> Generator[StreamEvent, None, Completion]:
         """Yields text and reasoning as they come.  Raises LMCallError.  What has begun is not sent again."""
-        failures = []
+        failures: list[LMCallError] = []
         while True:
-            begun = False
+            begun, folded = False, self.folds_system
             try:
-                response = self._begin(self.pair.model, messages, attachments)
+                response = self._begin(self.pair.model, messages, attachments, folded)
                 for event in response.stream_events():
                     if event.chunk and event.type in ("text", "reasoning"):
                         begun = True
                         yield event
                 return self._completion(response, messages)
             except Exception as error:
-                failures.append(self._failure(error, begun))
-                wait = RETRY.wait(failures)
-                if begun or wait is None:
-                    raise failures[-1] from error
+                wait = self._wait(failures, error, begun, folded)
             pause(wait)
 
     def complete(self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()) -> Completion:
@@ -114,11 +114,11 @@ class Callee:
         if self.pair.async_model is None:
             yield await _on_thread(lambda: self.complete(messages, attachments))
             return
-        failures = []
+        failures: list[LMCallError] = []
         while True:
-            begun = False
+            begun, folded = False, self.folds_system
             try:
-                response = self._begin(self.pair.async_model, messages, attachments)
+                response = self._begin(self.pair.async_model, messages, attachments, folded)
                 async for event in response.astream_events():
                     if event.chunk and event.type in ("text", "reasoning"):
                         begun = True
@@ -126,10 +126,7 @@ class Callee:
                 yield self._completion(response, messages)
                 return
             except Exception as error:
-                failures.append(self._failure(error, begun))
-                wait = RETRY.wait(failures)
-                if begun or wait is None:
-                    raise failures[-1] from error
+                wait = self._wait(failures, error, begun, folded)
             await asyncio.sleep(wait)
 
     async def acomplete(
@@ -139,6 +136,18 @@ class Callee:
             if isinstance(item, Completion):
                 return item
         raise RuntimeError("a call ended without its completion")
+
+    def _wait(self, failures: list[LMCallError], error: Exception, begun: bool, folded: bool) -> float:
+        """Seconds after which the call may be sent again.  Raises LMCallError where it has failed for
+        good."""
+        if SYSTEM_REFUSED.search(str(error)) and not (begun or folded):
+            self.folds_system = True
+            return 0.0
+        failures.append(self._failure(error, begun))
+        wait = RETRY.wait(failures)
+        if begun or wait is None:
+            raise failures[-1] from error
+        return wait
 
     def _failure(self, error: Exception, begun: bool) -> LMCallError:
         """What went wrong, without the key: some servers say it back, and this is shown and written down."""
@@ -153,11 +162,13 @@ class Callee:
 
     # ---- from messages to llm's conversation, and back
 
-    def _begin(self, model: Any, messages: Sequence[Message], attachments: Sequence[llm.Attachment]) -> Any:
+    def _begin(
+        self, model: Any, messages: Sequence[Message], attachments: Sequence[llm.Attachment], folded: bool
+    ) -> Any:
         """A response that is not yet asked for, at the end of a conversation that holds the turns before it.
 
         Some plugins read `prompt.messages`, others walk `conversation.responses`: both find the same here."""
-        system, turns, last = _turns(messages)
+        system, turns, last = _turns(_folded(messages) if folded else messages)
         if turns and not getattr(model, "supports_conversation", True):
             system, turns, last = "", [], _transcript(messages)
         conversation = model.conversation()
@@ -202,6 +213,14 @@ def _turns(messages: Sequence[Message]) -> tuple[str, list[tuple[str, str]], str
     system = messages[0]["content"] if messages[0]["role"] == "system" else ""
     rest = [message["content"] for message in messages if message["role"] != "system"]
     return system, list(zip(rest[:-1:2], rest[1:-1:2], strict=True)), rest[-1]
+
+
+def _folded(messages: Sequence[Message]) -> Sequence[Message]:
+    """The system prompt at the beginning of the first user message, for models that take none."""
+    if messages[0]["role"] != "system":
+        return messages
+    system, first, *rest = messages
+    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
 def _transcript(messages: Sequence[Message]) -> str:

@@ -78,8 +78,7 @@ class Seam:
             return ""
         parts = []
         if self.earlier:
-            told = "\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in self.earlier)
-            parts.append(f"Earlier in this conversation:\n{told}\n\nThe question now:")
+            parts.append(f"Earlier in this conversation:\n{_told(self.earlier)}\n\nThe question now:")
         parts.append(self.question or "The context itself states the task.")
         if self.instructions:
             parts.append(f"Instructions: {self.instructions}")
@@ -104,6 +103,10 @@ class Seam:
             own = f"{name} ({count})"
         self.documents[own] = text
         return own
+
+
+def _told(turns: list[tuple[str, str]]) -> str:
+    return "\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)
 
 
 def find(prompt: Any) -> Seam:
@@ -142,11 +145,30 @@ def find(prompt: Any) -> Seam:
     if not seam.question.strip():
         seam.question, seam.instructions = seam.instructions, ""
 
+    _lay_aside(seam)
     if blank and len(blank) == len(names) and not seam.stdin:
         raise BadInput(NOTHING_TO_READ.format(why=f"{blank[0]} is empty"))
     if not (seam.documents or seam.seen or seam.earlier):
         _refuse_nothing(seam.question)
     return seam
+
+
+def _lay_aside(seam: Seam) -> None:
+    """What is too long for the root model's prompt becomes a text to look into."""
+    if len(seam.question) > LONG:
+        alone = not seam.documents
+        name = seam.add("question", seam.question)
+        seam.question = "" if alone else f"It is long: it is the text {name!r}. Read it first."
+    if len(seam.instructions) > LONG:
+        name = seam.add("instructions", seam.instructions)
+        seam.instructions = f"They are long: they are the text {name!r}."
+    size = 0
+    for index, (question, answer) in reversed(list(enumerate(seam.earlier))):
+        size += len(question) + len(answer)
+        if size > 2 * LONG:
+            older, seam.earlier = seam.earlier[: index + 1], seam.earlier[index + 1 :]
+            seam.add("earlier conversation", _told(older))
+            return
 
 
 # ---- the parts of a prompt

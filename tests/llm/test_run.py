@@ -160,6 +160,25 @@ def test_a_model_that_bears_no_conversation_gets_one_message(plugin: Any, script
     assert [len(chat) for chat in chats] == [2, 1]
 
 
+def test_a_model_that_takes_no_system_prompt_gets_it_with_the_first_message(
+    plugin: Any, scripted: Any
+) -> None:
+    chats = scripted("base", [FIND, SUBMIT])
+    model = plugin.models[0][0]
+    execute = model.execute
+
+    def picky(prompt: Any, *rest: Any, **more: Any) -> Any:
+        if prompt.system:
+            raise NotImplementedError("System prompts are not supported")
+        return execute(prompt, *rest, **more)
+
+    model.execute = picky
+    assert llm.get_model("rlm-base").prompt("What is the magic word?", fragments=[TEXT]).text() == "xyzzy"
+    assert [[role for role, _ in chat] for chat in chats] == [["user"], ["user", "assistant", "user"]]
+    assert "SUBMIT" in chats[0][0][1]
+    assert "What is the magic word?" in chats[0][0][1]
+
+
 # ---- how it ends
 
 
@@ -250,7 +269,7 @@ def test_code_may_call_the_runs_own_models_only(cli: Any, scripted: Any) -> None
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("smol", "there is no model 'smol': did you mean small?"), ("rlm-small", "name the model without rlm-")],
+    [("smol", "there is no model 'smol': did you mean small"), ("rlm-small", "name the model without rlm-")],
 )
 def test_a_sub_model_that_is_none(cli: Any, scripted: Any, name: str, told: str) -> None:
     chats = scripted("base", "unused")

@@ -341,6 +341,34 @@ async def test_python_async(seams: Any) -> None:
     assert (seams[0].context, seams[0].question) == (BOOK, "Which times?")
 
 
+# ---- what is too long for the root model's prompt
+
+
+def test_a_long_question_is_a_text_to_look_into(seams: Any) -> None:
+    question = "Which of these? " + "one, two, " * 2_000
+    llm.get_model("rlm-base").prompt(question, fragments=[BOOK]).text()
+    assert seams[0].context == {"fragment 1": BOOK, "question": question}
+    assert "'question'" in seams[0].query
+    assert len(seams[0].query) < 200
+
+
+def test_long_instructions_are_a_text_to_look_into(cli: Any, seams: Any) -> None:
+    ask(cli, "-s", "Mind this. " * 2_000, "Which times?", input=BOOK)
+    assert list(seams[0].documents) == ["stdin", "instructions"]
+    assert len(seams[0].query) < 200
+
+
+def test_a_long_conversation_keeps_its_last_turns_at_hand(seams: Any) -> None:
+    conversation = llm.get_model("rlm-base").conversation()
+    for number in range(9):
+        conversation.prompt(f"Question {number}? " + "please " * 700, fragments=[BOOK]).text()
+    last = seams[-1]
+    assert len(last.query) < 35_000
+    assert "Question 7?" in last.query
+    assert "Question 0?" not in last.query
+    assert "Question 0?" in last.documents["earlier conversation"]
+
+
 # ---- what cannot be worked on
 
 
