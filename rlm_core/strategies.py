@@ -74,7 +74,6 @@ into each; never make one call per line or per record.""",
 )
 
 # The wording of the small profile was found by trying it on small models: see benchmarks/local_needles.py.
-# TUNING: SMALL here and contract.SMALL belong to the local model's engineer now; the run loop works (rlm_core.rlm).
 SMALL = Strategy(
     name="small",
     advice="",
