@@ -88,6 +88,7 @@ def test_stdin_is_logged_once_and_out_of_the_search_index(cli: Any, scripted: An
     for _ in range(2):
         assert cli("-m", "rlm-base", "What is the magic word?", input=TEXT).exit_code == 0
     assert [row["content"] for row in logs("select content from fragments")] == [TEXT]
+    assert {row["name"] for row in logs("select name from threads")} == {"What is the magic word?"}
     assert not [row for row in logs("select * from turn_search") if "holds nothing" in str(row)]
     texts = logs("select sum(length(coalesce(text, '')) + length(coalesce(payload, ''))) as n from parts")
     assert texts[0]["n"] < 5_000
