@@ -73,43 +73,70 @@ Sub-calls cost time and money. Make none for what a search or a few lines of cod
 into each; never make one call per line or per record.""",
 )
 
-# The wording of the small profile was found by trying it on small models: see benchmarks/local_needles.py.
+# What the small profile shows was found by trying it on Qwen2.5-Coder-0.5B (benchmarks/local_needles.py has the score):
+# - A card without samples of the text: with them the model searches for what it read there.
+# - Example cards that read exactly as real ones do.
+# - Counting first.  Two counts are needed, and more make it stop after one search.
+# - Two searches to a block, the second for fewer words: searches are literal, and a small model seldom recovers from an
+#   empty one in a later turn; it repeats the code or makes an answer up.
+# - Every block in the same form.  Loops over search words, and examples of more than one block, made it worse.
+
+
+def _card(chars: int, lines: int) -> str:
+    tokens = f"about {round(chars / 4, -4):,.0f} tokens (estimated)"
+    return f"`context`: str of {chars:,} characters, {tokens}, {lines:,} lines of {chars // lines} characters on average"
+
+
+def _counting(query: str, words: str, count: int, card: str) -> Example:
+    return Example(
+        query, card, (Step("", f'print(len(grep("{words}")))', str(count)), Step(f"FINAL({count})"))
+    )
+
+
+def _finding(query: str, found: dict[str, list[str]], answer: str, card: str) -> Example:
+    """`found`: the lines by the words that they were searched by."""
+    code = "\n".join(f'print(grep("{words}")[:3])' for words in found)
+    return Example(
+        query, card, (Step("", code, "\n".join(map(repr, found.values()))), Step(f"FINAL({answer})"))
+    )
+
+
+_HARBOUR = "The harbour office can be called at 555-0142 on weekdays."
+_WINDMILL = "The windmill at Orsa: erected 1887, burnt down in 1902."
+_DINNER = "The painter Hana Sato was the only one whom Mr. Lund had invited to his birthday dinner."
+
 SMALL = Strategy(
     name="small",
     advice="",
     wording="small",
-    card_chars=600,
+    card_chars=120,
     output_chars=1_500,
     examples=(
-        Example(
-            query="How many lines are about a delayed train?",
-            card="context: text of 812,344 characters in 9,120 lines.",
-            steps=(
-                Step("", 'print(len(grep("delayed train")))', "31"),
-                Step("FINAL(31)"),
-            ),
+        _counting("How many lines are about a delayed train?", "delayed train", 31, _card(812_344, 9_120)),
+        _counting("How often is a broken window mentioned?", "broken window", 8, _card(96_200, 1_377)),
+        _finding(
+            "What is the phone number of the harbour office?",
+            {"harbour office": [_HARBOUR], "harbour": [_HARBOUR, "The harbour was quiet."]},
+            "555-0142",
+            _card(420_118, 5_033),
         ),
-        Example(
-            query="What is the phone number of the harbour office?",
-            card="context: text of 420,118 characters in 5,033 lines.",
-            steps=(
-                Step(
-                    "",
-                    'print(grep("harbour office")[:5])',
-                    "['The harbour office can be called at 555-0142 on weekdays.']",
-                ),
-                Step("FINAL(555-0142)"),
-            ),
+        _finding(
+            "Which opera did the blind tailor see?",
+            {"blind tailor": [], "opera": []},
+            "NOT_FOUND",
+            _card(540_229, 7_115),
         ),
-        Example(
-            query="Which colour was the lighthouse painted?",
-            card="context: text of 96,200 characters in 1,377 lines.",
-            steps=(
-                Step(
-                    "", 'print(grep("lighthouse")[:5])', "['In May the lighthouse was painted green again.']"
-                ),
-                Step("FINAL(green)"),
-            ),
+        _finding(
+            "When was the windmill at Orsa built?",
+            {"windmill at Orsa": [_WINDMILL], "Orsa": [_WINDMILL]},
+            "1887",
+            _card(310_877, 3_904),
+        ),
+        _finding(
+            "Who came to Mr. Lund's birthday dinner?",
+            {"birthday dinner": [_DINNER], "Lund": ["Mr. Lund had a cold.", _DINNER]},
+            "Hana Sato",
+            _card(150_030, 2_204),
         ),
     ),
 )

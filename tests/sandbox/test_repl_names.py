@@ -245,6 +245,10 @@ def test_final_is_submit():
     assert last("FINAL('x')").submitted.values == {"answer": "x"}
 
 
+def test_final_of_not_found_is_not_found():
+    assert last("FINAL(NOT_FOUND)").submitted == Submission("not_found", {"reason": ""})
+
+
 @pytest.mark.parametrize("call", ["FINAL_VAR('result')", "FINAL_VAR(' \"result\" ')", "FINAL_VAR(result)"])
 def test_final_var_takes_a_name_or_the_value(call):
     assert last(f"result = ['a', 1]\n{call}").submitted.values == {"answer": ["a", 1]}
