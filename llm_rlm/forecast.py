@@ -9,8 +9,9 @@ from __future__ import annotations
 from llm_rlm.callee import Callee
 from llm_rlm.seam import Seam
 from llm_rlm.settings import Settings
+from rlm_core.history import FULL_SHARE
 from rlm_core.lms import estimate_tokens
-from rlm_core.loop import DEFAULT_WINDOW, FULL_SHARE, Run
+from rlm_core.loop import DEFAULT_WINDOW, Run
 from rlm_core.views import View
 
 PLAIN_SHARE = 0.25  # of the window: below it a plain call is usually better (arXiv 2512.24601, figure 1)

@@ -18,11 +18,12 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rlm_core import contract, replies
+from rlm_core import contract, finals, replies
 from rlm_core.context import Context, ContextError
 from rlm_core.contract import Terms, Tool
 from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
-from rlm_core.grounding import occurs
+from rlm_core.finals import PUSHES_BACK, Judge
+from rlm_core.history import KEPT_SHARE, History
 from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage
 from rlm_core.lms import Completion
 from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
@@ -33,9 +34,7 @@ from rlm_core.views import Turn, View
 Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
 
 DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
-PUSHES_BACK = frozenset({"no code yet", "unseen output", "not grounded"})
 CARD_SECONDS = 0.5  # that the scan for a card may take
-FULL_SHARE, KEPT_SHARE = 0.75, 0.5  # of the window: when history is compacted, and to what
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +93,15 @@ class Run:
     offers: frozenset[str] | None = None  # the helpers and sub-calls that its REPL can offer; None: all
     pushes_back: frozenset[str] = PUSHES_BACK  # the rules by which a submission may be pushed back
 
-    turns: list[Turn] = field(default_factory=list)
-    shown: list[Turn] = field(default_factory=list)  # the turns as the root LM sees them, compacted
-    seen: list[str] = field(default_factory=list)  # what sub-calls and tools returned
     variables: Mapping[str, str] = field(default_factory=dict)
-    draft: dict[str, Any] | None = None  # the last submission that was pushed back
-    misfit: str = ""  # why the draft is not what was asked for
-    pushed_back: set[str] = field(default_factory=set)
     children: int = 0
     bad_turns: int = 0
 
     def __post_init__(self) -> None:
         self.wording = contract.WORDINGS[self.strategy.wording]
         self.limits = self.budget.limits
+        self.history = History(self._view)
+        self.judge = Judge(self.task, self.pushes_back)
         self.card = self._card()
         self.contract = contract.render(self._terms(), self.wording)
 
@@ -132,13 +127,14 @@ class Run:
         return (yield from self._last_ask())
 
     def _ask(self, turn: int, closing: str = "") -> Generator[Request[Any] | Event, Any, Reply | Failed]:
-        self._compact(FULL_SHARE, KEPT_SHARE)
-        reply = yield from Ask(self._view(closing))
-        if isinstance(reply, Failed) and reply.kind == "overflow" and self.shown:
+        self.history.compact(self.window)
+        reply = yield from Ask(self._view(tuple(self.history.shown), closing))
+        if isinstance(reply, Failed) and reply.kind == "overflow" and self.history.shown:
             yield Noted(self.path, f"{reply.error} - history compacted, asking again")
-            self.window = min(self.window, self._size() // CHARS_PER_TOKEN)  # smaller than it was thought
-            self._compact(0.0, KEPT_SHARE / 2)
-            reply = yield from Ask(self._view(closing))
+            # the window is smaller than it was thought
+            self.window = min(self.window, self.history.size // CHARS_PER_TOKEN)
+            self.history.compact(self.window, 0.0, KEPT_SHARE / 2)
+            reply = yield from Ask(self._view(tuple(self.history.shown), closing))
         if isinstance(reply, Failed):
             yield Replied(self.path, turn, "", "", error=reply.error, seconds=reply.seconds)
         else:
@@ -162,7 +158,7 @@ class Run:
             return None
         said = ""
         if done.submitted:
-            values, said = self._judge(done.submitted, step, done, last)
+            values, said = self.judge.judge(done.submitted, step.code, done.output, self.history, last)
             if values is not None:
                 yield self._record(step, done, "", turn)
                 return self._settled(done.submitted, values)
@@ -195,9 +191,9 @@ class Run:
                 done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
             yield self._record(step, done, "", turn)
         if done.submitted:
-            values, _ = self._judge(done.submitted, step, done, last=True)
+            values, _ = self.judge.judge(done.submitted, step.code, done.output, self.history, last=True)
             if values is not None:
-                self.draft = values
+                self.judge.draft = values
                 settled = self._settled(done.submitted, values)
                 if settled.status == "not_found":
                     return settled
@@ -227,7 +223,7 @@ class Run:
         if call.name in {tool.name for tool in self.tools}:
             value = yield from UseTool(call.name, call.args, call.kwargs)
             if not isinstance(value, Failed):
-                self.seen.append(str(value))
+                self.history.returned.append(str(value))
             return value
         if call.name == "llm_query":
             if not call.args[0]:
@@ -278,7 +274,7 @@ class Run:
         texts = [
             LMError(f"[ERROR] {answer.error}") if isinstance(answer, Failed) else answer for answer in answers
         ]
-        self.seen.extend(text for text in texts if not isinstance(text, LMError))
+        self.history.returned.extend(text for text in texts if not isinstance(text, LMError))
         return texts
 
     def _child(self, task: Task) -> Run:
@@ -303,80 +299,23 @@ class Run:
         name = final.var or (final.value if final.value in self.variables else "")
         if name:
             return (yield from self._execute(f"FINAL_VAR({name!r})"))
-        text = final.value
-        if text.strip("\"'` ").startswith("NOT_FOUND"):
-            return Done("", None, Submission("not_found", {"reason": text.partition(":")[2].strip()}))
-        if len(self.task.fields) > 1:
-            return Done(
-                "", f"FINAL gives one value; end with {contract.submit_call(self.task.fields)} in code"
-            )
-        return Done("", None, Submission("submit", {self.task.fields[0]: text}, literal=True))
-
-    def _judge(
-        self, submitted: Submission, step: replies.Step, done: Done, last: bool
-    ) -> tuple[dict[str, Any] | None, str]:
-        """The values of a submission that counts; or None and what the model is told instead.  Each rule
-        pushes back once."""
-        looked = any(turn.code for turn in self.turns) or bool(step.code)
-        if not looked and not last and self._push("no code yet"):
-            return None, "No code has looked into the text yet. Do that first, then answer."
-        if submitted.kind == "not_found":
-            return submitted.values, ""
-        try:
-            values = self.task.check(dict(submitted.values))
-        except ValueError as error:
-            self.draft, self.misfit = submitted.values, f"the answer does not fit: {error}"
-            return None, f"The submission does not fit: {error}. Submit again."
-        self.misfit = ""
-        if not submitted.literal or last:
-            return values, ""
-        self.draft = values
-        if step.code and done.output.strip() and self._push("unseen output"):
-            return None, (
-                "This block submitted a value written out in it before its own output was read. "
-                "Read the output above, then submit again."
-            )
-        if not self._grounded(values) and self._push("not grounded"):
-            return None, (
-                f"The submitted {_brief(values)} occurs neither in the inputs nor in anything printed "
-                "so far. Check it against the text and submit again, or say that the text does not hold it."
-            )
-        return values, ""
+        return finals.read(final, self.task.fields)
 
     def _settled(self, submitted: Submission, values: dict[str, Any]) -> Result:
         if submitted.kind == "not_found":
             return self.result("not_found", str(values.get("reason", "")), {})
-        unverified = submitted.literal and not self._grounded(values)
+        unverified = submitted.literal and not self.judge.grounded(values, self.history)
         return replace(self.result("answered", "", values), unverified=unverified)
-
-    def _push(self, rule: str) -> bool:
-        """Whether this rule may still push back; it may once in a run."""
-        fresh = rule in self.pushes_back and rule not in self.pushed_back
-        self.pushed_back.add(rule)
-        return fresh
-
-    def _grounded(self, values: dict[str, Any]) -> bool:
-        """Whether every short value stands in the question, the inputs, or in what was printed or returned so
-        far."""
-        printed = [turn.output for turn in self.turns] + self.seen + [self.task.query]
-        for leaf in _leaves(values):
-            text = str(leaf)
-            if len(text) > MAX_GROUNDED or not any(char.isalnum() for char in text):
-                continue
-            if not (
-                occurs(text, printed) or any(context.contains(text) for context in self.task.inputs.values())
-            ):
-                return False
-        return True
 
     # ---- what the root LM is told
 
     def _nudge(self, code: str, done: Done) -> str:
         """A word on a step that leads nowhere."""
-        if self.turns and (code, done.output) == (self.turns[-1].code, self.turns[-1].output):
+        turns = self.history.turns
+        if turns and (code, done.output) == (turns[-1].code, turns[-1].output):
             return "The same code gave the same output. Answer from it, or try something else."
         names = (*self.task.inputs, *LOOKING)
-        if not any(name in turn.code for turn in (*self.turns, Turn("", code)) for name in names):
+        if not any(name in turn.code for turn in (*turns, Turn("", code)) for name in names):
             return f"No code has looked into {' or '.join(f'`{name}`' for name in self.task.inputs)} yet."
         return ""
 
@@ -394,37 +333,12 @@ class Run:
             turns=self.limits.iterations,
             left=f"; left: {left}" if left else "",
         )
-        reasoning = step.prose or ("" if step.code else _as_text(step.final))
-        self.turns.append(Turn(reasoning, step.code, done.output, error, shown))
-        self.shown.append(self.turns[-1])
+        reasoning = step.prose or ("" if step.code else finals.as_text(step.final))
+        self.history.add(Turn(reasoning, step.code, done.output, error, shown))
         return Stepped(self.path, turn, step.code, done.output, error, shown, done.seconds)
 
-    def _view(self, closing: str = "") -> View:
-        return View(
-            self.contract, self.strategy, self.card, self.task.query, tuple(self.shown), closing, self.path
-        )
-
-    def _size(self) -> int:
-        """Characters of the next prompt."""
-        return sum(len(message["content"]) for message in self._view().messages())
-
-    def _compact(self, above: float, to: float) -> None:
-        """Cuts the oldest outputs when the prompt fills `above` of the window, until it fills `to`.  Task,
-        contract and card are never cut, nor the newest turn."""
-        size = self._size()
-        window = self.window * CHARS_PER_TOKEN
-        if size <= above * window:
-            return
-        for index, turn in enumerate(self.shown[:-1]):
-            if size <= to * window:
-                return
-            shown = (
-                f"{turn.shown[:200]}\n[... {len(turn.shown) - 200:,} characters of this old output left out]"
-            )
-            code = turn.code if len(turn.code) < 2_000 else f"{turn.code[:400]}\n# ... left out"
-            shorter = replace(turn, code=code, shown=shown if len(shown) < len(turn.shown) else turn.shown)
-            size -= len(turn.code) + len(turn.shown) - len(shorter.code) - len(shorter.shown)
-            self.shown[index] = shorter
+    def _view(self, turns: tuple[Turn, ...], closing: str = "") -> View:
+        return View(self.contract, self.strategy, self.card, self.task.query, turns, closing, self.path)
 
     def _card(self) -> str:
         chars = self.strategy.card_chars or min(4_000, self.window * CHARS_PER_TOKEN // 10)
@@ -484,29 +398,21 @@ class Run:
         """The result as of now; without `values`, with the best there is: the last submission that was pushed
         back."""
         if values is None:
-            values = self.draft or {}
-            reason = "; ".join(filter(None, (reason, self.misfit)))
+            values = self.judge.draft or {}
+            reason = "; ".join(filter(None, (reason, self.judge.misfit)))
         if not values:
             answer = None
         elif len(self.task.fields) == 1:
             answer = values.get(self.task.fields[0])
         else:
             answer = values
-        return Result(
-            answer, status, reason, False, self.budget.usage, tuple(self.turns), self.budget.seconds
-        )
+        turns = tuple(self.history.turns)
+        return Result(answer, status, reason, False, self.budget.usage, turns, self.budget.seconds)
 
 
 QUERIES = ("llm_query", "llm_query_batched")
 SUB_CALLS = (*QUERIES, "rlm_query", "rlm_query_batched")
 LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs
-MAX_GROUNDED = 80  # characters: a longer value is prose, not a quotation
-
-
-def _as_text(final: replies.Final | None) -> str:
-    if final is None:
-        return ""
-    return f"FINAL_VAR({final.var})" if final.var else f"FINAL({final.value})"
 
 
 def _as_prompt(task: Task) -> str:
@@ -521,16 +427,3 @@ def _answer(result: Result) -> str | Failed:
     if result.answer is None:
         return Failed(f"the child RLM ended without an answer ({result.status}: {result.reason})")
     return result.answer if isinstance(result.answer, str) else str(result.answer)
-
-
-def _leaves(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return [leaf for item in value.values() for leaf in _leaves(item)]
-    if isinstance(value, (list, tuple, set)):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return [] if value is None or isinstance(value, bool) else [value]
-
-
-def _brief(values: dict[str, Any]) -> str:
-    text = repr(next(iter(values.values()))) if len(values) == 1 else repr(values)
-    return text if len(text) <= 120 else text[:117] + "..."

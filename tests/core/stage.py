@@ -94,7 +94,7 @@ class Stage:
     @property
     def told(self) -> list[str]:
         """What the root LM read after each turn."""
-        return [turn.shown for turn in self.run.turns]
+        return [turn.shown for turn in self.run.history.turns]
 
     def resumed(self) -> list[Any]:
         """What the code got back from its calls."""

@@ -214,7 +214,7 @@ def test_an_overflow_compacts_the_history_and_asks_again():
     assert play.play().status == "answered"
     before, after = (sum(len(m["content"]) for m in view.messages()) for view in play.views[-2:])
     assert after < before - 2_000
-    assert len(play.run.turns[0].shown) > 3_000  # the trajectory itself keeps everything
+    assert len(play.run.history.turns[0].shown) > 3_000  # the trajectory itself keeps everything
 
 
 def test_history_is_compacted_before_it_fills_the_window_and_keeps_task_and_contract():
