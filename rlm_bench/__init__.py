@@ -1,0 +1,1 @@
+"""Is it true? A benchmark suite for long contexts: tasks, methods, runner and report."""

@@ -1,0 +1,42 @@
+import pytest
+
+from rlm_bench import tasks
+from rlm_bench.scorers import score
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_sample_is_a_pure_function_of_its_parameters_seed_and_index(name):
+    task = tasks.get(name)
+    one, same, other = (
+        task.sample(seed=3, index=1),
+        task.sample(seed=3, index=1),
+        task.sample(seed=4, index=1),
+    )
+    assert one == same
+    assert one.id == same.id != other.id
+    assert one.sha256 == same.sha256 != other.sha256
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_the_oracle_is_right_and_silence_is_not(name):
+    task = tasks.get(name)
+    for index in range(4):
+        sample = task.sample(index=index)
+        assert score(sample, sample.answer, "not_found" if sample.answer is None else "answered").strict == 1
+        if not sample.meta["unanswerable"]:
+            assert score(sample, "").strict == score(sample, None, "error").strict == 0
+            assert score(sample, "NOT_FOUND", "not_found").error_class == "not_found"
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_an_unknown_parameter_is_refused_with_the_names_of_the_known_ones(name):
+    task = tasks.get(name)
+    with pytest.raises(
+        ValueError, match=f"task {name} has no parameter colour: it has .*{min(task.defaults)}"
+    ):
+        task.sample(colour="red")
+
+
+def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones():
+    with pytest.raises(ValueError, match=r"no task 'chess': the tasks are .*niah"):
+        tasks.get("chess")
