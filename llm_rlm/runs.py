@@ -95,7 +95,7 @@ def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
         if status == "broken off":
             last = heard or row["started"]
     told["status"] = status
-    told["seconds"] = (row["ended"] or last) - row["started"]
+    told["seconds"] = (row["ended"] or last) - row["started"] - told.pop("paused")
     told["answer"] = None if row["answer"] is None else json.loads(row["answer"])
     return told
 

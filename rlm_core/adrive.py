@@ -83,7 +83,7 @@ class _Driver:
                 raise self.bug
 
     async def wait(self) -> None:
-        deadline = self.tree.budget.deadline
+        deadline = self.tree.deadline
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             await asyncio.wait_for(self.wake.wait(), timeout)

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from rlm_core.events import Chunk, Event
@@ -98,9 +99,13 @@ class Threads:
             with self._lock:
                 self._idle += 1
 
-    def close(self) -> None:
-        """Lets idle threads end; a busy one ends after its call, which sends nothing more."""
+    def stop(self) -> None:
+        """Calls that were sent go on; nothing more is."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """Lets idle threads end; a busy one ends after its call."""
+        self.stop()
         for _ in range(self._count):
             self._jobs.put(None)
 
@@ -119,6 +124,7 @@ class _Driver:
         self.waker.setblocking(False)
         self.selector.register(self.wake_up, selectors.EVENT_READ)
         self.closed = False
+        self.closing = threading.Lock()
 
     def run(self) -> Generator[Event, None, Result]:
         while True:
@@ -131,6 +137,8 @@ class _Driver:
                 self.close_session(self.tree.ended.pop())
             if self.tree.result is not None:
                 return self.tree.result
+            if self.tree.budget.latched:
+                self.threads.stop()
             self.wait()
             while self.events:
                 yield self.events.popleft()
@@ -165,9 +173,18 @@ class _Driver:
             except BaseException as error:  # a bug: it must surface in the caller's thread, not end this one
                 self.post(lambda error=error: _raise(error))  # type: ignore[misc]
                 return
-            self.post(lambda: self.tree.settle(job, value))
+            self.came(job, value)
 
         self.threads.submit(work)
+
+    def came(self, job: Job, value: Any) -> None:
+        """From any thread: a call came back.  Where the run is over nobody reads the inbox any more, and the
+        tree keeps the answer all the same."""
+        with self.closing:
+            if self.closed:
+                self.tree.settle(job, value)
+            else:
+                self.post(lambda: self.tree.settle(job, value))
 
     def stream(self, view: View) -> Reply:
         reply = self.front.ask(view)
@@ -180,6 +197,7 @@ class _Driver:
                 return stop.value  # type: ignore[no-any-return]
             if self.closed:
                 reply.close()
+                raise LMCallError("the run was over before this reply was", "cancelled")
             self.post(lambda chunk=chunk: self.events.append(chunk))  # type: ignore[misc]
 
     def use_tool(self, request: UseTool) -> Any:
@@ -255,8 +273,8 @@ class _Driver:
     def wait(self) -> None:
         """Until something came back, or a deadline passed."""
         moments = [deadline for _, deadline in self.deadlines()]
-        if self.tree.budget.deadline is not None:
-            moments.append(self.tree.budget.deadline)
+        if self.tree.deadline is not None:
+            moments.append(self.tree.deadline)
         timeout = max(0.0, min(moments) - time.monotonic()) if moments else None
         for key, _ in self.selector.select(timeout):
             if key.data is None:
@@ -285,10 +303,14 @@ class _Driver:
             pass
 
     def close(self) -> None:
-        self.closed = True
         self.threads.close()
         for live in list(self.sessions):
             self.close_session(live)
+        with self.closing:
+            self.closed = True
+            while not self.inbox.empty():
+                with suppress(Exception):  # what ends the run goes before what came meanwhile
+                    self.inbox.get()()
         self.selector.close()
         self.wake_up.close()
         self.waker.close()

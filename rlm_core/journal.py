@@ -23,8 +23,9 @@ import threading
 import time
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
 from rlm_core.loop import Result, Run, Task
 from rlm_core.pieces import Pieces
-from rlm_core.requests import Failed, Query, Reply, Request, UseTool
+from rlm_core.requests import Ask, Failed, Query, Reply, Request, UseTool
 from rlm_core.sandbox import values
 from rlm_core.tree import Key
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE runs (
-    id TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, pid INTEGER,
+    id TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, paused REAL NOT NULL DEFAULT 0, pid INTEGER,
     source TEXT NOT NULL, model TEXT NOT NULL, sub_model TEXT NOT NULL, query TEXT NOT NULL,
     context TEXT, chars INTEGER NOT NULL, setup TEXT NOT NULL,
     status TEXT, answer TEXT, reason TEXT, unverified INTEGER,
@@ -72,7 +73,9 @@ INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET at = excluded.at, data = excluded.data
 WHERE json_remove(data, '$.seconds', '$.done') <> json_remove(excluded.data, '$.seconds', '$.done')
 """
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    1: "ALTER TABLE runs ADD COLUMN paused REAL NOT NULL DEFAULT 0",
+}
 """Version -> the statements that lead from it to the next."""
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Reply, Completion, Failed)}
@@ -178,7 +181,7 @@ class Journal:
         row = self.run(run)
         if not anyway and state(row) == "running":
             raise JournalError(f"run {row['id']} is still running, in process {row['pid']}")
-        return Recorder(self, row["id"], self.inputs(row), about(row), row["chars"], again=True)
+        return Recorder(self, row["id"], self.inputs(row), about(row), row["chars"], row)
 
     # ---- reading
 
@@ -291,7 +294,7 @@ class Journal:
         if version > VERSION:
             db.execute("ROLLBACK")
             raise JournalError(f"{self.path}: written by a newer version of this program; upgrade llm-rlm")
-        statements = SCHEMA if version == 0 else "".join(MIGRATIONS[old] for old in range(version, VERSION))
+        statements = SCHEMA if version == 0 else ";".join(MIGRATIONS[old] for old in range(version, VERSION))
         if version < VERSION:
             for statement in statements.split(";"):
                 db.execute(statement)
@@ -300,8 +303,10 @@ class Journal:
 
 
 class Recorder:
-    """Writes one run, and recalls what it was answered before: the `Record` of its tree.
+    """Writes one run, and recalls what it was answered before: the `Record` of its tree.  Answers that come
+    once it is closed, of calls that were in flight, are written all the same.
 
+    row      of a run that goes on
     problem  a line for the user, once something could not be written: nothing more is then"""
 
     def __init__(
@@ -311,7 +316,7 @@ class Recorder:
         inputs: Mapping[str, Any],
         about: About,
         chars: int,
-        again: bool = False,
+        row: Mapping[str, Any] | None = None,
     ):
         self.run, self.inputs, self.about = run, inputs, about
         self.problem = ""
@@ -319,15 +324,23 @@ class Recorder:
         self._pieces = Pieces(inputs)
         self._answers: Answers = {}
         self._keeping: threading.Thread | None = None
-        self._db: sqlite3.Connection | None = None
+        self._places: Counter[tuple[str, int, str]] = Counter()
+        self._db: sqlite3.Connection | None = None  # None once it is closed
+        self._lock = threading.RLock()
         try:
             self._db = journal.connect()
         except JournalError as error:
             self._fail(error)
             return
-        if again:
-            self._write("UPDATE runs SET ended = NULL, status = NULL, pid = ? WHERE id = ?", os.getpid(), run)
+        if row:
             self._answers = journal.answers(run)
+            heard = row["ended"] or journal.spent(run)["at"] or row["started"]
+            self._write(
+                "UPDATE runs SET ended = NULL, status = NULL, pid = ?, paused = paused + ? WHERE id = ?",
+                os.getpid(),
+                max(0.0, time.time() - heard),
+                run,
+            )
             (times,) = self._db.execute(
                 "SELECT count(*) FROM events WHERE run = ? AND type = 'Resumed'", (run,)
             ).fetchone()
@@ -380,29 +393,24 @@ class Recorder:
         if isinstance(event, Ended):
             event = replace(event, answer=_plain(event.answer))
         data = msgspec.to_builtins(event, enc_hook=str)
-        slot = 0
+        path, kind = _path(event.path), type(event).__name__
         if isinstance(event, SubCalled):
             slot = event.slot
             data["prompt"] = self._pieces.cut(event.prompt)
-        self._write(
-            TELL,
-            self.run,
-            _path(event.path),
-            number,
-            slot,
-            type(event).__name__,
-            time.time(),
-            json.dumps(data),
-        )
+        else:  # several of one type may come at one request
+            slot = self._places[path, number, kind]
+            self._places[path, number, kind] += 1
+        self._write(TELL, self.run, path, number, slot, kind, time.time(), json.dumps(data))
 
     # ---- the end
 
     def finish(self, result: Result) -> None:
-        """What the run came to."""
+        """What the run came to; once more where answers came after its end.  A process that is no longer the
+        one at the run has no say."""
         usage = result.usage
         self._write(
-            "UPDATE runs SET ended = ?, status = ?, answer = ?, reason = ?, unverified = ?, steps = ?,"
-            " calls = ?, input = ?, output = ?, cached = ?, cost = ? WHERE id = ?",
+            "UPDATE runs SET ended = coalesce(ended, ?), status = ?, answer = ?, reason = ?, unverified = ?,"
+            " steps = ?, calls = ?, input = ?, output = ?, cached = ?, cost = ? WHERE id = ? AND pid = ?",
             time.time(),
             result.status,
             json.dumps(_plain(result.answer), default=str),
@@ -415,16 +423,18 @@ class Recorder:
             usage.cached,
             usage.cost,
             self.run,
+            os.getpid(),
         )
 
     def close(self) -> None:
         """Waits until the inputs are kept, and closes the file."""
         if self._keeping:
             self._keeping.join()
-        if self._db:
-            self._write("UPDATE runs SET ended = ? WHERE id = ? AND ended IS NULL", time.time(), self.run)
-            self._db.close()
-            self._db = None
+        with self._lock:
+            if self._db:
+                self._write("UPDATE runs SET ended = ? WHERE id = ? AND ended IS NULL", time.time(), self.run)
+                self._db.close()
+                self._db = None
 
     def _keep_inputs(self) -> None:
         data = values.encode(lambda packer: packer.pack(dict(self.inputs)))
@@ -440,14 +450,18 @@ class Recorder:
             self._fail(error)
 
     def _write(self, statement: str, *parameters: Any) -> None:
-        if self._db is None or self.problem:
+        if self.problem or not self._journal.path.exists():
             return
         try:
-            self._db.execute(statement, parameters)
+            with self._lock, self._connection() as db:
+                db.execute(statement, parameters)
         except UnicodeEncodeError:  # a half of a surrogate pair
             self._write(statement, *map(_encodable, parameters))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, JournalError) as error:
             self._fail(error)
+
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        return nullcontext(self._db) if self._db else closing(self._journal.connect())
 
     def _fail(self, error: Exception) -> None:
         where = "" if isinstance(error, JournalError) else f"{self._journal.path}: "
@@ -482,14 +496,14 @@ def _place(key: Key) -> tuple[str, int, int]:
 
 
 def _asked(request: Request[Any]) -> str:
-    """What tells that a request is the one that was answered.  A root LM's is told by its place alone: its
-    prompt says how much time is left."""
+    """What tells that a request is the one that was answered.  A root LM's is told by its place, as its
+    prompt says how much time is left, and by whether it is the last that the run's limit allows."""
     if isinstance(request, Query):
         asked = f"{request.model}\n{request.prompts[0]}"
     elif isinstance(request, UseTool):
         asked = repr((request.name, request.args, request.kwargs))
     else:
-        return ""
+        return "last" if isinstance(request, Ask) and request.view.closing else ""
     return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -141,6 +141,7 @@ class Budget:
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.monotonic
     sub_calls: int = 0
+    in_flight: int = 0  # calls of LMs
     latched: LimitReached | None = None
 
     def __post_init__(self) -> None:
@@ -149,7 +150,6 @@ class Budget:
         self._tokens = 0
         self._cost = 0.0
         self._pending = 0  # tokens set aside for calls in flight
-        self._in_flight = 0
         self._cheapest: dict[str, float] = {}  # dollars of the cheapest call so far, by role
 
     # ---- before a call
@@ -173,7 +173,7 @@ class Budget:
         if self.limits.tokens is not None and self._tokens + self._pending + tokens > self.limits.tokens:
             raise self._latch("tokens")
         self._pending += tokens
-        self._in_flight += 1
+        self.in_flight += 1
         return tokens
 
     def crowded(self, role: str) -> bool:
@@ -182,7 +182,7 @@ class Budget:
         if self.limits.cost is None or not self._cheapest:
             return False
         guess = self._cheapest.get(role, min(self._cheapest.values()))
-        return self._cost + (self._in_flight + 1) * guess > self.limits.cost
+        return self._cost + (self.in_flight + 1) * guess > self.limits.cost
 
     # ---- after a call
 
@@ -198,7 +198,7 @@ class Budget:
     def release(self, tokens: int) -> None:
         """Gives back what was set aside for a call, now that it is known what it used."""
         self._pending -= tokens
-        self._in_flight -= 1
+        self.in_flight -= 1
 
     # ---- what is left
 

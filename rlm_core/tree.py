@@ -8,12 +8,16 @@ A call's key is (path of the run, number of its request, slot in its batch).  A 
 it is sent, so a record of what came of calls lets a run go on where another ended: its code runs again, and
 what is recorded is not asked again.  In the same way, when a worker is lost, its cells are run again in a new
 one, with the answers that they got, before the next cell.
+
+A call that was sent is paid for.  So where tokens or cost are used up nothing more is sent, but what is in
+flight is waited for, `LINGER` seconds at most; and what comes after the end is counted and recorded still.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
@@ -25,6 +29,8 @@ from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Req
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
 
 Key = tuple[Path, int, int | None]
+
+LINGER = 15.0  # seconds
 
 
 class Record(Protocol):
@@ -115,6 +121,7 @@ class Tree:
         self.record = record
         self.budget = run.budget
         self.result: Result | None = None
+        self._lingers_until: float | None = None
         self.ended: list[Live] = []  # runs whose workers a driver may close
         self._steps: deque[tuple[Live, Any]] = deque([(self.root, None)])
         self._jobs: deque[Job] = deque()
@@ -132,33 +139,44 @@ class Tree:
             elif self.result is not None:
                 return
             elif self.budget.latched:
+                if self._lingers(self.budget.latched):
+                    return
                 self.stop("limit", self.budget.latched.limit)
             elif self._steps:
                 self._step(*self._steps.popleft())
             elif (job := self._next()) is not None:
                 yield job
-            else:
+            elif not self.budget.latched:
                 return
 
     def settle(self, job: Job, value: Any) -> None:
         """Takes what came of a job: a Reply, a Completion, a frame, a tool's value, `Failed` or `Lost`."""
-        if self.result is not None:
-            return
         if isinstance(job.request, InSandbox):
-            self._settle_frame(job, value)
+            if self.result is None:
+                self._settle_frame(job, value)
             return
         if isinstance(job.request, Ask):
             value = replace(value, seconds=self._since(job))
         if isinstance(job.request, (Ask, Query)):
             self._settle_call(job, value)
+        if self.result is not None and isinstance(value, Failed):
+            return
         if self.record:
             self.record.keep(job.key, job.request, value)
         self._arrived(job, value)
+        if self.result is not None and self.record:
+            self.record.finish(replace(self.result, usage=self.budget.usage))
+
+    @property
+    def deadline(self) -> float | None:
+        """When drivers must call `tick`, on the budget's clock."""
+        moments = [at for at in (self.budget.deadline, self._lingers_until) if at is not None]
+        return min(moments, default=None)
 
     def tick(self) -> None:
-        """Ends the run when its time is over.  Drivers call it when `budget.deadline` has passed."""
-        if self.result is None:
-            self._check()
+        """Notices that time is over; `ready` ends the run then."""
+        with suppress(LimitReached):
+            self.budget.check()
 
     def stop(self, status: Status, reason: str = "") -> Result:
         """Ends the whole tree now, with what there is."""
@@ -223,8 +241,7 @@ class Tree:
         if isinstance(job.request, (Ask, Query)):
             try:
                 job.reserved = self.budget.reserve(_prompt_chars(job.request))
-            except LimitReached as reached:
-                self.stop("limit", reached.limit)
+            except LimitReached:
                 return None
         job.started = self.budget.clock()
         return job
@@ -238,9 +255,16 @@ class Tree:
         if isinstance(job.request, Query) or not job.is_root:
             self._calling -= 1
         self.budget.release(job.reserved)
-        if value.usage is not None:
-            self._count(job, value)
-            self._check()
+        self._count(job, value)
+        self.tick()
+
+    def _lingers(self, reached: LimitReached) -> bool:
+        """Whether what is in flight is still waited for."""
+        now = self.budget.clock()
+        if self._lingers_until is None:
+            self._lingers_until = now if reached.limit == "seconds" else now + LINGER
+        deadline = self.deadline
+        return self.budget.in_flight > 0 and deadline is not None and now < deadline
 
     def _count(self, job: Job, value: Reply | Completion | Failed) -> None:
         if value.usage is None:
@@ -285,12 +309,6 @@ class Tree:
                 self.record.finish(result)
         else:
             self._fill(live.parent, live.slot, result)
-
-    def _check(self) -> None:
-        try:
-            self.budget.check()
-        except LimitReached as reached:
-            self.stop("limit", reached.limit)
 
     # ---- workers
 

@@ -6,14 +6,17 @@ import json
 import re
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rlm_core.events import Ended, Replied, Resumed, Started, SubCalled
-from rlm_core.journal import About, Journal, JournalError, state
+from rlm_core import RLM, ScriptedLM
+from rlm_core.events import Ended, Noted, Replied, Resumed, Started, SubCalled
+from rlm_core.journal import VERSION, About, Journal, JournalError, state
 from rlm_core.limits import Limits
+from rlm_core.lms import Completion, Usage
 from rlm_core.loop import Failed
 from rlm_core.sandbox.protocol import HostCall
 from rlm_core.trace import trace
@@ -180,6 +183,18 @@ def test_a_disk_that_fills_up_in_mid_run_is_said_and_the_run_goes_on(journal):
     assert "full" in recorder.problem
 
 
+def test_a_file_of_an_older_version_is_brought_up_to_date(journal):
+    _, _, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:  # as version 1 was
+        db.execute("ALTER TABLE runs DROP COLUMN paused")
+        db.execute("PRAGMA user_version = 1")
+    assert journal.run(recorder.run)["paused"] == 0
+    with sqlite3.connect(journal.path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    record(journal)
+    assert len(journal.runs()) == 2
+
+
 def test_a_file_of_a_newer_version_is_refused_untouched(journal):
     record(journal)
     with sqlite3.connect(journal.path) as db:
@@ -225,6 +240,63 @@ def test_a_call_keeps_its_time_when_its_run_goes_on(journal):
     events = list(journal.events(recorder.run))
     assert {at for at, _, event in events if not isinstance(event, Resumed)} == {1000}
     assert {event.seconds for _, _, event in events if isinstance(event, (Replied, SubCalled))} == {7}
+
+
+def test_the_time_while_nobody_was_at_a_run_is_told_apart(journal):
+    _, _, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:
+        db.execute("UPDATE runs SET started = started - 1000, ended = ended - 900, status = NULL")
+    record(journal, [], CELLS, journal.resume(recorder.run))
+    row = journal.run(recorder.run)
+    assert row["paused"] == pytest.approx(900, abs=30)
+    assert row["ended"] - row["started"] - row["paused"] == pytest.approx(100, abs=30)
+
+
+def test_several_events_of_one_type_at_one_request_are_all_kept(journal):
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    for text in ("one", "two"):
+        recorder.tell(Noted((), text), 0)
+    recorder.close()
+    again = journal.resume(recorder.run)  # tells the same once more
+    for text in ("one", "two"):
+        again.tell(Noted((), text), 0)
+    again.close()
+    told = [event.text for _, _, event in journal.events(recorder.run) if isinstance(event, Noted)]
+    assert told == ["one", "two"]
+
+
+def test_an_answer_that_comes_once_the_recorder_is_closed_is_kept_and_counted(tmp_path):
+    """A call was in flight when the run's time was over, and its process lives on."""
+    came = threading.Event()
+
+    def slow(messages):
+        came.wait(30)
+        return Completion("late", Usage(7, 1, cost=0.5), "m")
+
+    lm = ScriptedLM([repl("x = llm_query('q')")], answers=slow)
+    rlm = RLM(lm, limits=Limits(seconds=0.5), journal=tmp_path / "journal.db")
+    result = rlm.completion("text", "Q?")
+    assert (result.status, result.reason) == ("limit", "seconds")
+    row = rlm.journal.run("")
+    assert row["calls"] == 1
+    came.set()
+    for _ in range(600):
+        if rlm.journal.run("")["calls"] == 2:
+            break
+        time.sleep(0.05)
+    late = rlm.journal.run("")
+    assert (late["calls"], late["input"], late["ended"]) == (2, row["input"] + 7, row["ended"])
+    told = [event.text for _, _, event in rlm.journal.events(row["id"]) if isinstance(event, SubCalled)]
+    assert told == ["late"]
+    assert len(rlm.journal.answers(row["id"])) == 2
+
+
+def test_a_process_that_is_no_longer_at_a_run_does_not_end_it(journal):
+    _, result, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:  # another process goes on with it
+        db.execute("UPDATE runs SET status = NULL, ended = NULL, pid = 1")
+    recorder.finish(result)
+    assert journal.run(recorder.run)["status"] is None
 
 
 def test_a_run_that_is_stopped_from_outside_is_recorded_as_that(journal):

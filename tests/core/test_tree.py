@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rlm_core.events import Ended, Noted, SubCalled
 from rlm_core.limits import Budget, Limits
-from rlm_core.requests import Ask, InSandbox, Query
+from rlm_core.lms import Completion, Usage
+from rlm_core.requests import Ask, Failed, InSandbox, Query
 from rlm_core.sandbox.protocol import Done, Execute, HostCall
-from rlm_core.tree import Job, Lost
+from rlm_core.tree import LINGER, Job, Lost
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
 
 SUBMIT = {"SUBMIT(x)": submitted("4711")}
@@ -93,10 +94,67 @@ def test_the_time_limit_ends_the_run_whatever_it_waits_for():
     assert isinstance(job.request, Ask)
     clock.now = 61.0
     play.tree.tick()
+    assert [event for event in play.tree.ready() if isinstance(event, Ended)]
     assert play.tree.result is not None
     assert (play.tree.result.status, play.tree.result.reason) == ("limit", "seconds")
-    assert [event for event in play.tree.ready() if isinstance(event, Ended)]
-    play.tree.settle(job, None)  # comes too late, and is ignored
+
+
+def ready_for_a_batch(record=None, **limits):
+    """A play whose batch of four sub-calls is in flight, and the jobs of these."""
+    clock = Clock()
+    budget = Budget(Limits(**limits), clock=clock)
+    play = stage([repl("context")], {"context": llm_query_batched(*"abcd")}, budget=budget, record=record)
+    for _ in range(2):  # the ask, the cell
+        (job,) = (item for item in play.tree.ready() if isinstance(item, Job))
+        play.tree.settle(job, play.perform(job))
+    return clock, play, [item for item in play.tree.ready() if isinstance(item, Job)]
+
+
+def test_calls_in_flight_are_waited_for_where_tokens_are_used_up():
+    memory = Memory()
+    _, play, jobs = ready_for_a_batch(memory, tokens=4_000)
+    assert len(jobs) == 4
+    dear = Completion("x", Usage(4_000, 0))
+    play.tree.settle(jobs[0], dear)
+    assert [item for item in play.tree.ready() if isinstance(item, Job)] == []
+    assert play.tree.result is None
+    for job in jobs[1:]:
+        play.tree.settle(job, play.perform(job))
+    list(play.tree.ready())
+    assert (play.tree.result.status, play.tree.result.reason) == ("limit", "tokens")
+    assert play.tree.result.usage.of("sub").calls == 4
+    assert {job.key for job in jobs} <= set(memory)
+
+
+def test_they_are_waited_for_no_longer_than_the_linger():
+    clock, play, jobs = ready_for_a_batch(Memory(), tokens=4_000)
+    play.tree.settle(jobs[0], Completion("x", Usage(4_000, 0)))
+    list(play.tree.ready())
+    assert play.tree.result is None
+    assert play.tree.deadline == LINGER
+    clock.now = LINGER
+    play.tree.tick()
+    list(play.tree.ready())
+    assert (play.tree.result.status, play.tree.result.reason) == ("limit", "tokens")
+
+
+def test_time_that_is_over_waits_for_nothing():
+    clock, play, _ = ready_for_a_batch(Memory(), seconds=60)
+    clock.now = 61.0
+    play.tree.tick()
+    list(play.tree.ready())
+    assert play.tree.result.reason == "seconds"
+
+
+def test_an_answer_that_comes_after_the_end_is_counted_and_kept():
+    memory = Memory()
+    _, play, jobs = ready_for_a_batch(memory)
+    play.tree.stop("cancelled")
+    play.tree.settle(jobs[2], play.perform(jobs[2]))
+    play.tree.settle(jobs[3], Failed("the run was stopped", "cancelled"))
+    assert jobs[2].key in memory
+    assert jobs[3].key not in memory
+    assert memory.finished.usage.of("sub").calls == 1
 
 
 def test_a_limit_gives_the_best_answer_so_far():
@@ -120,6 +178,12 @@ class Memory(dict):
     def tell(self, event, number):
         pass
 
+    def finish(self, result):
+        self.finished = result
+
+    def __bool__(self):
+        return True
+
 
 def test_a_record_lets_a_run_go_on_where_another_ended_and_pays_for_nothing_twice():
     cells = {"context": [llm_query_batched("a", "b"), llm_query("c"), printed("hi")], **SUBMIT}
@@ -136,7 +200,7 @@ def test_a_record_lets_a_run_go_on_where_another_ended_and_pays_for_nothing_twic
         assert result.usage == expected.usage
         asked = {job.key for job in again.performed if not isinstance(job.request, InSandbox)}
         assert not asked & recorded
-        assert part == memory
+        assert set(part) == set(memory)
 
 
 def lose(code: str, reason: str = "killed"):
