@@ -12,6 +12,7 @@ import base64
 import contextvars
 import functools
 import inspect
+import logging
 import queue
 import selectors
 import socket
@@ -27,6 +28,7 @@ from dspy.primitives.code_interpreter import (
     FinalOutput,
     _validate_interpreter,
 )
+from dspy.primitives.facade import _HOST_PROCESS_TOKEN, CALL_TOOL, CONSTRUCT_TOOL, HOST_TOKEN_VAR, SHIM_SETUP
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.utils.exceptions import format_error_for_lm
 
@@ -34,6 +36,8 @@ from rlm_core.sandbox.output import clip
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
 
 Factory = Callable[[], CodeInterpreter]
+
+logger = logging.getLogger(__name__)
 
 
 class Interpreters:
@@ -94,6 +98,8 @@ class InterpreterSession:
         self._answers: queue.SimpleQueue[Resume] = queue.SimpleQueue()
         self._calling = threading.Lock()
         self._closed = False
+        self._agents: list[tuple[Any, ...]] = []
+        self._modules = list(repl.modules)
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         interpreter.tools.update({name: self._tool(name, tools.get(name)) for name in repl.tools})
@@ -152,6 +158,8 @@ class InterpreterSession:
         try:
             prepare, self._prepare = self._prepare, None
             inputs = dict(prepare()) if prepare else {}
+            if self._modules and self._modules[0] in code:
+                self._install(self._modules.pop())
         except BaseException as error:
             self._post(error)
             return
@@ -173,6 +181,35 @@ class InterpreterSession:
         text = "\n".join(map(str, result)) if isinstance(result, list) else str(result) if result else ""
         return Done(clip(text, self.repl.output_chars))
 
+    def _install(self, module: str) -> None:
+        """Upstream's own `dspy` for interpreters, once the code speaks of it; its calls come here."""
+
+        def construct(kind: str, signature: Any, attr_name: str, kwargs: dict[str, Any] | None = None) -> str:
+            self._agents.append((kind, signature, kwargs or {}))
+            return str(len(self._agents) - 1)
+
+        def run(handle: str, inputs: dict[str, Any] | None = None) -> Any:
+            return self._call(module, (*self._agents[int(handle)], inputs or {}), {})
+
+        tools = {CONSTRUCT_TOOL: construct, CALL_TOOL: run}
+        self.interpreter.tools.update(tools)
+        if hasattr(self.interpreter, "_tools_registered"):
+            self.interpreter._tools_registered = False
+        try:
+            self.interpreter.execute(SHIM_SETUP, variables={HOST_TOKEN_VAR: _HOST_PROCESS_TOKEN})
+        except (CodeExecutionError, SyntaxError) as error:
+            for name in tools:
+                self.interpreter.tools.pop(name)
+            logger.warning("no sub-agents on %s: %s", type(self.interpreter).__name__, error)
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self._calling:
+            self._post(HostCall(name, args, kwargs))
+            answer = self._answers.get()
+        if answer.error is not None:
+            raise RuntimeError(answer.error)
+        return answer.value
+
     def _tool(self, name: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
         signatures: dict[str, Callable[..., Any]] = {
             "llm_query": _llm_query,
@@ -185,12 +222,7 @@ class InterpreterSession:
         def call(*args: Any, **kwargs: Any) -> Any:
             if arrange is not None:
                 args, kwargs = arrange(*args, **kwargs)
-            with self._calling:
-                self._post(HostCall(name, args, kwargs))
-                answer = self._answers.get()
-            if answer.error is not None:
-                raise RuntimeError(answer.error)
-            return _plain_errors(answer.value)
+            return _plain_errors(self._call(name, args, kwargs))
 
         return _like(call, name, function or arrange)
 

@@ -23,6 +23,8 @@ from rlm_core.views import View
 
 if TYPE_CHECKING:
     from dspy_rlm.module import RLM
+    from dspy_rlm.sub_agents import SubAgents
+    from rlm_core.delegates import Desk
 
 CONCURRENCY = 16
 
@@ -34,9 +36,9 @@ class Front:
     extracted  whether the answer came from `extract`
     """
 
-    def __init__(self, rlm: RLM, max_output_chars: int):
-        self.rlm = rlm
-        self.max_output_chars = max_output_chars
+    def __init__(self, rlm: RLM, agents: SubAgents):
+        self.rlm, self.agents = rlm, agents
+        self.max_output_chars = rlm.max_output_chars
         self.concurrency = rlm.limits.concurrency or CONCURRENCY
         self.failure: Exception | None = None
         self.extracted = False
@@ -70,6 +72,9 @@ class Front:
     def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         value = call_tool(self.rlm.tools[name], args, kwargs)
         return plain(run_async(value) if inspect.isawaitable(value) else value)
+
+    def delegate(self, args: tuple[Any, ...], desk: Desk) -> Any:
+        return self.agents.run(args, desk, sub_lm(self.rlm))
 
     # ---- the steps' inputs, and what they leave in the trace
 
@@ -173,6 +178,9 @@ class AsyncFront(Front):
     async def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         value = call_tool(self.rlm.tools[name], args, kwargs)
         return plain(await value if inspect.isawaitable(value) else value)
+
+    async def delegate(self, args: tuple[Any, ...], desk: Desk) -> Any:
+        return await self.agents.arun(args, desk, sub_lm(self.rlm))
 
 
 async def _acall(predictor: Any, **kwargs: Any) -> Any:

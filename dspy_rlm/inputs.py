@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import dspy
 import pydantic
 from dspy.adapters.utils import get_annotation_name, parse_value, translate_field_type
+from dspy.primitives.sandbox_serializable import SandboxSerializable
 
 from dspy_rlm.references import Reference
 from rlm_core.context import Context
+from rlm_core.loop import Result, Task
 
 QUESTIONS = ("query", "question")
 """Inputs of these names, beside others, are the question: the prompt holds them whole."""
@@ -28,6 +31,25 @@ def check_names(signature: type[dspy.Signature], given: Mapping[str, Any]) -> No
         raise ValueError(f"Unexpected inputs not declared in the signature: {unexpected}")
     if missing := sorted(declared - set(given)):
         raise ValueError(f"Missing required inputs: {missing}")
+
+
+def task(signature: type[dspy.Signature], given: Mapping[str, Any], rules: str = "") -> Task:
+    """What a run is asked.  `rules`: what else the contract says of the REPL.  Raises ContextError for inputs
+    that cannot reach the REPL."""
+    asked, query = question(signature, given)
+    contexts = {name: context(value) for name, value in given.items() if name != asked}
+    told = "\n\n".join(part for part in (rules, schema(signature)) if part)
+    check = functools.partial(checked, signature)
+    hidden = {asked: query} if asked else {}
+    return Task(query, contexts, tuple(signature.output_fields), told, check, hidden)
+
+
+def fields_of(signature: type[dspy.Signature], result: Result) -> dict[str, Any]:
+    """The output fields of what a run came to, None each where there is no answer."""
+    names = list(signature.output_fields)
+    answer = result.answer
+    values = answer if len(names) > 1 and isinstance(answer, dict) else {names[0]: answer}
+    return {name: values.get(name) for name in names}
 
 
 def question(signature: type[dspy.Signature], given: Mapping[str, Any]) -> tuple[str, str]:
@@ -50,15 +72,13 @@ def own_instructions(signature: type[dspy.Signature]) -> str:
     return "" if instructions == default_instructions(signature) else instructions
 
 
-def contexts(given: Mapping[str, Any]) -> dict[str, Context]:
-    """The inputs as the REPL will hold them.  Raises ContextError."""
-    return {name: context(value) for name, value in given.items()}
-
-
 def context(value: Any) -> Context:
-    """A reference is read, None and bytes stay what they are; all else as `Context.of`, once it is plain."""
+    """A reference is read, None and bytes stay what they are; all else as `Context.of`, once it is plain.  Of
+    what sets itself up in the REPL, the preview."""
     if isinstance(value, Context):
         return value
+    if isinstance(value, SandboxSerializable):
+        value = value.rlm_preview()
     value = plain(value.read() if isinstance(value, Reference) else value)
     if value is None or isinstance(value, bytes):
         return Context(value, len(value or b"None"))

@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
+from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SHIM_SETUP
 from dspy.utils.callback import with_callbacks
 
+from dspy_rlm import sub_agents
 from dspy_rlm.inputs import plain
 from dspy_rlm.tools import by_name, run_async
 from rlm_core.sandbox.host import LocalSandbox
@@ -76,6 +78,7 @@ class RestrictedInterpreter:
         self._backend: LocalSandbox | None = None
         self._session: Session | None = None
         self._defined: set[str] = set()
+        self._agents = 0
         self._ended = False
         self._lock = threading.Lock()
 
@@ -97,6 +100,8 @@ class RestrictedInterpreter:
         if not self._lock.acquire(blocking=False):
             raise CodeInterpreterError("this RestrictedInterpreter already runs code")
         try:
+            if code == SHIM_SETUP:  # DSPy's `dspy` for interpreters: this one has its own
+                return None
             values = self._checked(code, variables or {})
             session = self._ready(values)
             return self._outcome(self._run(session, code, values))
@@ -160,6 +165,7 @@ class RestrictedInterpreter:
             helpers=("SUBMIT", "FINAL", "FINAL_VAR", "SHOW_VARS"),
             fields=tuple(fields),
             ready_answer=False,
+            modules={sub_agents.MODULE: sub_agents.SOURCE} if CALL_TOOL in self.tools else {},
             output_chars=self._output_chars,
             memory=self._memory,
         )
@@ -176,10 +182,19 @@ class RestrictedInterpreter:
         try:
             if call.name == VALUE:
                 return Resume(values[call.args[0]])
+            if call.name == sub_agents.MODULE:
+                return Resume(self._sub_agent(*call.args))
             name, args, kwargs = call.args
             return Resume(plain(self.invoke_tool(name, list(args), dict(kwargs))))
         except Exception as error:
             return Resume(error=f"{type(error).__name__}: {error}")
+
+    def _sub_agent(self, kind: str, signature: Any, options: dict[str, Any], given: dict[str, Any]) -> Any:
+        """Through the tools that DSPy gave for it."""
+        self._agents += 1
+        asked = {"kind": kind, "signature": signature, "kwargs": options}
+        handle = self.tools[CONSTRUCT_TOOL](attr_name=f"sub_agent_{self._agents}", **asked)
+        return self.tools[CALL_TOOL](handle=handle, inputs=given)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def invoke_tool(self, tool_name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

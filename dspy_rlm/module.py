@@ -31,6 +31,7 @@ from dspy_rlm.front import AsyncFront, Front, configured_sub_lm
 from dspy_rlm.interpreter import RestrictedInterpreter
 from dspy_rlm.native import Native
 from dspy_rlm.prediction import RLMPrediction
+from dspy_rlm.sub_agents import TAUGHT, SubAgents
 from dspy_rlm.tools import described, normalized
 from dspy_rlm.usage import window_of
 from rlm_core import strategies
@@ -38,7 +39,7 @@ from rlm_core.drive import drive
 from rlm_core.events import Chunk, Event
 from rlm_core.finals import PUSHES_BACK
 from rlm_core.limits import Budget, Limits
-from rlm_core.loop import DEFAULT_WINDOW, SUB_CALLS, Result, Run, Task
+from rlm_core.loop import DEFAULT_WINDOW, SUB_CALLS, Result, Run
 from rlm_core.narrate import Narrator
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy
@@ -75,6 +76,9 @@ class RLM(dspy.Module):  # type: ignore[misc]
     push_back whether an answer that stands nowhere in the inputs or outputs is asked for again, once; it is
               flagged in any case (`prediction.run.unverified`)
     journal   a file that keeps every run as it happens
+    teach_sub_agents
+              whether the contract tells the model of `dspy.Predict` and its like in the REPL; they work
+              in any case
 
     What happens is told as it happens: a DSPy callback that has `on_rlm_event(rlm, event)` gets every event
     of `rlm_core.events`, and so does the stream of `dspy.streamify`.
@@ -101,6 +105,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         sandbox: str = "auto",
         push_back: bool = False,
         journal: str | Path | None = None,
+        teach_sub_agents: bool = False,
     ):
         super().__init__()
         _validate_interpreter_factory(interpreter_factory)
@@ -116,6 +121,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         self.window, self.sub_window = window, sub_window
         self.sandbox = sandbox
         self.push_back = push_back
+        self.teach_sub_agents = teach_sub_agents
         self.journal = None if journal is None else Path(journal)
         self._interpreter_factory = interpreter_factory
         self._user_tools = normalized(tools)
@@ -144,7 +150,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         Raises ValueError for wrong inputs and SandboxError before anything is sent; later, the LM's or the
         interpreter's exception, with `.partial`."""
         call = self._begin(input_args, interpreter_factory)
-        front = Front(self, self.max_output_chars)
+        front = Front(self, call.agents)
         events = drive(call.run, front, call.backend, call.recorder)
         try:
             # LM calls run on threads from which DSPy cannot stream; events are sent from this one.
@@ -171,7 +177,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
 
         # In a thread: looking over long inputs takes its time.
         call = await asyncio.to_thread(self._begin, input_args, interpreter_factory)
-        front = AsyncFront(self, self.max_output_chars)
+        front = AsyncFront(self, call.agents)
         items = adrive(call.run, front, call.backend, call.recorder)
         try:
             async for item in items:
@@ -200,16 +206,11 @@ class RLM(dspy.Module):  # type: ignore[misc]
         inputs.check_names(self.signature, given)
         factory = factory or self._factory()
         _validate_interpreter_factory(factory)
-        asked, query = inputs.question(self.signature, given)
         made = {name: value for name, value in given.items() if isinstance(value, SandboxSerializable)}
-        contexts = {
-            name: inputs.context(value.rlm_preview()) if name in made else inputs.context(value)
-            for name, value in given.items()
-            if name != asked
-        }
         native = factory is RestrictedInterpreter
+        agents = SubAgents(self, factory)
         run = Run(
-            Task(query, contexts, tuple(self.signature.output_fields), self._schema(factory), self._check),
+            inputs.task(self.signature, given, self._rules(factory)),
             Budget(self._limits()),
             self.current_strategy(),
             described(self._user_tools),
@@ -217,15 +218,15 @@ class RLM(dspy.Module):  # type: ignore[misc]
             sub_window=self.sub_window or window_of(configured_sub_lm(self)),
             offers=None if native else frozenset(SUB_CALLS),
             pushes_back=PUSHES_BACK if self.push_back else PUSHES_BACK - {"not grounded"},
+            delegates=agents,
         )
-        hidden = {asked: query} if asked else {}
-        backend = self._backend(factory, run, hidden, made)
-        return Call(self, run, backend, self._recorder(run))
+        backend = self._backend(factory, run, made)
+        return Call(self, run, agents, backend, self._recorder(run))
 
-    def _backend(self, factory: Any, run: Run, hidden: dict[str, Any], made: dict[str, Any]) -> Backend:
-        values = {name: context.value for name, context in run.task.inputs.items()}
+    def _backend(self, factory: Any, run: Run, made: dict[str, Any]) -> Backend:
+        values = run.task.values
         if factory is RestrictedInterpreter:
-            native = Native(self.sandbox == "weak", hidden, made)
+            native = Native(self.sandbox == "weak", made)
             native.start(values, run.repl)
             return native
 
@@ -235,7 +236,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
             plain = {name: value for name, value in opened.items() if name not in made}
             for name, value in made.items():
                 set_up(interpreter, name, value)
-            return {**plain, **hidden}
+            return plain
 
         fields = [_field_info(name, field) for name, field in self.signature.output_fields.items()]
         tools = {name: tool.func for name, tool in self._user_tools.items()}
@@ -266,15 +267,12 @@ class RLM(dspy.Module):  # type: ignore[misc]
         examples = tuple(adapter.example(demo) for demo in demos if adapter.is_demo(demo))
         return replace(self.strategy, advice=signature.instructions, examples=examples)
 
-    def _schema(self, factory: Any) -> str:
+    def _rules(self, factory: Any) -> str:
         rules = "" if factory is RestrictedInterpreter else getattr(factory, "execution_instructions", "")
         if not isinstance(rules, str):
             raise TypeError("interpreter_factory.execution_instructions must be a string")
-        parts = [f"Execution environment:\n{rules}" if rules else "", inputs.schema(self.signature)]
+        parts = [f"Execution environment:\n{rules}" if rules else "", TAUGHT if self.teach_sub_agents else ""]
         return "\n\n".join(part for part in parts if part)
-
-    def _check(self, values: dict[str, Any]) -> dict[str, Any]:
-        return inputs.checked(self.signature, values)
 
     def _root_lm(self) -> Any:
         return getattr(self.generate_action, "lm", None) or dspy.settings.lm
@@ -317,8 +315,9 @@ class RLM(dspy.Module):  # type: ignore[misc]
 class Call:
     """One call under way."""
 
-    def __init__(self, rlm: RLM, run: Run, backend: Backend, recorder: Recorder | None):
-        self.rlm, self.run, self.backend, self.recorder = rlm, run, backend, recorder
+    def __init__(self, rlm: RLM, run: Run, agents: SubAgents, backend: Backend, recorder: Recorder | None):
+        self.rlm, self.run, self.agents = rlm, run, agents
+        self.backend, self.recorder = backend, recorder
         self.narrator = Narrator() if rlm.verbose else None
         self.trace = dspy.settings.trace
         self.stream = dspy.settings.send_stream
@@ -365,10 +364,7 @@ class Call:
             self.recorder.close()
 
     def _prediction(self, result: Result, front: Front) -> RLMPrediction:
-        names = list(self.rlm.signature.output_fields)
-        answer = result.answer
-        values = answer if len(names) > 1 and isinstance(answer, dict) else {names[0]: answer}
-        fields = {name: values.get(name) for name in names}
+        fields = inputs.fields_of(self.rlm.signature, result)
         return RLMPrediction.of(result, fields, front.extracted, self.run.contract)
 
 

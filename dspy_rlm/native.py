@@ -1,5 +1,4 @@
-"""The project's own sandbox, as an RLM's inputs need it: beside what the task shows there are names in the
-REPL that the prompt does not list, and values that some code of their own has to set up."""
+"""The project's own sandbox, for inputs that some code of their own has to set up."""
 
 from __future__ import annotations
 
@@ -20,13 +19,12 @@ SETUP_SECONDS = 60.0
 class Native:
     """A backend over `LocalSandbox`.
 
-    hidden   more names for the root's REPL: the question
     made     inputs that are set up by their own code (`SandboxSerializable`)
     """
 
-    def __init__(self, weak: bool, hidden: Mapping[str, Any], made: Mapping[str, SandboxSerializable]):
+    def __init__(self, weak: bool, made: Mapping[str, SandboxSerializable]):
         self._sandbox = LocalSandbox(weak=weak)
-        self._hidden, self._made = dict(hidden), dict(made)
+        self._made = dict(made)
         self._root: Mapping[str, Any] | None = None
         self._ready: Session | None = None
         self._lock = threading.Lock()
@@ -49,7 +47,7 @@ class Native:
                 return session
             raw = {f"raw_{name}": _payload(value) for name, value in self._made.items()}
             given = {name: value for name, value in inputs.items() if name not in self._made}
-            session = self._sandbox.open({**given, **self._hidden, **raw}, repl)
+            session = self._sandbox.open({**given, **raw}, repl)
             for name, value in self._made.items():
                 _set_up(session, name, value)
             return session

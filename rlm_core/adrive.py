@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol, cast
 
+from rlm_core.delegates import Desk
 from rlm_core.drive import OVERRAN
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError
 from rlm_core.loop import Result, Run
-from rlm_core.requests import Ask, Failed, InSandbox, Query, Reply, UseTool
+from rlm_core.requests import Ask, Delegate, Failed, InSandbox, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Live, Lost, Record, Tree
 from rlm_core.views import View
@@ -36,6 +37,12 @@ class AsyncFront(Protocol):
     async def query(self, prompt: str, model: str | None) -> Completion: ...
 
     async def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
+class AsyncDelegating(Protocol):
+    """The async twin of `Delegating`."""
+
+    async def delegate(self, args: tuple[Any, ...], desk: Desk) -> Any: ...
 
 
 async def adrive(
@@ -115,7 +122,7 @@ class _Driver:
                     self.stream(request.view) if job.is_root else self.front.ask_child(request.view)
                 )
             elif isinstance(request, UseTool):
-                value = await self.use_tool(request)
+                value = await self.use_tool(job, request)
             else:
                 assert isinstance(request, InSandbox)
                 value = await self.in_sandbox(job.live, request)
@@ -134,18 +141,27 @@ class _Driver:
             self.wake.set()
         raise RuntimeError("the front's ask ended without a reply")
 
-    async def use_tool(self, request: UseTool) -> Any:
+    async def use_tool(self, job: Job, request: UseTool) -> Any:
         try:
+            if isinstance(request, Delegate):
+                front = cast("AsyncDelegating", self.front)
+                return await front.delegate(
+                    request.args, Desk(self.tree, job, lambda event: self.tell(job, event))
+                )
             return await self.front.tool(request.name, request.args, request.kwargs)
         except Exception as error:
             return Failed(f"{type(error).__name__}: {error}")
+
+    def tell(self, job: Job, event: Event) -> None:
+        self.tree.tell(job, event)
+        self.wake.set()
 
     # ---- sandbox sessions
 
     def open_session(self, live: Live) -> None:
         if live not in self.sessions:
-            inputs = {name: context.value for name, context in live.run.task.inputs.items()}
-            task = asyncio.create_task(asyncio.to_thread(self.backend.open, inputs, live.run.repl))
+            opening = asyncio.to_thread(self.backend.open, live.run.task.values, live.run.repl)
+            task = asyncio.create_task(opening)
             self.sessions[live] = task
 
     async def in_sandbox(self, live: Live, request: InSandbox) -> Any:

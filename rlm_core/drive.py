@@ -19,12 +19,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from rlm_core.delegates import Desk
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError, stopping
 from rlm_core.loop import Result, Run
-from rlm_core.requests import Ask, Failed, Query, Reply, UseTool
+from rlm_core.requests import Ask, Delegate, Failed, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Live, Lost, Record, Tree
 from rlm_core.views import View
@@ -37,7 +38,7 @@ class Front(Protocol):
     thread.
 
     `ask` may be a generator: it yields `Chunk`s and returns the reply.  Failures of an LM raise
-    LMCallError."""
+    LMCallError.  `delegate` is for fronts that give their runs `delegates`."""
 
     concurrency: int
 
@@ -48,6 +49,12 @@ class Front(Protocol):
     def query(self, prompt: str, model: str | None) -> Completion: ...
 
     def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
+class Delegating(Protocol):
+    """A front that has sub-agents of its own.  What `delegate` raises is the error of the code's call."""
+
+    def delegate(self, args: tuple[Any, ...], desk: Desk) -> Any: ...
 
 
 def drive(
@@ -147,7 +154,10 @@ class _Driver:
 
     def start(self, job: Job) -> None:
         request = job.request
-        if isinstance(request, UseTool):
+        if isinstance(request, Delegate):
+            desk = Desk(self.tree, job, lambda event: self.post(lambda: self.tree.tell(job, event)))
+            self.call(job, lambda: self.delegate(request, desk))
+        elif isinstance(request, UseTool):
             self.tree.settle(job, self.use_tool(request))
         elif isinstance(request, Query):
             self.call(job, lambda: self.front.query(request.prompts[0], request.model))
@@ -206,13 +216,19 @@ class _Driver:
         except Exception as error:
             return Failed(f"{type(error).__name__}: {error}")
 
+    def delegate(self, request: Delegate, desk: Desk) -> Any:
+        try:
+            return cast("Delegating", self.front).delegate(request.args, desk)
+        except Exception as error:
+            return Failed(f"{type(error).__name__}: {error}")
+
     # ---- sandbox sessions
 
     def open_session(self, live: Live) -> None:
         if live in self.sessions:
             return
         self.sessions[live] = None
-        inputs = {name: context.value for name, context in live.run.task.inputs.items()}
+        inputs = live.run.task.values
         repl = live.run.repl
 
         def work() -> None:

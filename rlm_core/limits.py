@@ -2,12 +2,13 @@
 
 Everything is reserved before it is sent.  Sub-calls *refuse*: the code that asked gets an error it can
 handle, and the run goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and
-the run ends with what it has. One thread touches a budget (the one that steps the tree), so nothing is
-locked.
+the run ends with what it has.  The thread that steps the tree touches a budget, and those of sub-agents
+(`rlm_core.delegates`): one lock.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -70,6 +71,16 @@ _LEAST = {
 
 class Refused(Exception):
     """The code asked for more sub-calls than are left.  Nothing was sent; the run goes on."""
+
+
+def check_sub_calls(allowed: int | None, made: int, count: int) -> None:
+    """Raises Refused where `count` more sub-calls are too many."""
+    if allowed is not None and made + count > allowed:
+        left = allowed - made
+        raise Refused(
+            f"{count} sub-calls asked for, {left} of {allowed} left; none was sent. "
+            + ("Ask for fewer, with more text in each." if left else "Answer with what you have.")
+        )
 
 
 class LimitReached(Exception):
@@ -151,29 +162,26 @@ class Budget:
         self._cost = 0.0
         self._pending = 0  # tokens set aside for calls in flight
         self._cheapest: dict[str, float] = {}  # dollars of the cheapest call so far, by role
+        self._lock = threading.Lock()
 
     # ---- before a call
 
     def reserve_sub_calls(self, count: int) -> None:
         """Counts `count` sub-calls.  Raises Refused, and counts none, where fewer are left."""
-        allowed = self.limits.sub_calls
-        if allowed is not None and self.sub_calls + count > allowed:
-            left = allowed - self.sub_calls
-            raise Refused(
-                f"{count} sub-calls asked for, {left} of {allowed} left; none was sent. "
-                + ("Ask for fewer, with more text in each." if left else "Answer with what you have.")
-            )
-        self.sub_calls += count
+        with self._lock:
+            check_sub_calls(self.limits.sub_calls, self.sub_calls, count)
+            self.sub_calls += count
 
     def reserve(self, chars: int) -> int:
         """Sets aside the tokens of a prompt of `chars` characters, and gives their number.  Raises
         LimitReached (latched) where they are too many, or any limit is used up."""
         self.check()
         tokens = chars // CHARS_PER_TOKEN
-        if self.limits.tokens is not None and self._tokens + self._pending + tokens > self.limits.tokens:
-            raise self._latch("tokens")
-        self._pending += tokens
-        self.in_flight += 1
+        with self._lock:
+            if self.limits.tokens is not None and self._tokens + self._pending + tokens > self.limits.tokens:
+                raise self._latch("tokens")
+            self._pending += tokens
+            self.in_flight += 1
         return tokens
 
     def crowded(self, role: str) -> bool:
@@ -188,17 +196,19 @@ class Budget:
 
     def record(self, role: str, depth: int, model: str, usage: Usage) -> None:
         """Counts what a call used."""
-        row = self._rows.setdefault((role, depth, model), Spent(role, depth, model))
-        row.add(usage)
-        self._tokens += usage.input + usage.output
-        self._cost += usage.cost or 0.0
-        if usage.cost:
-            self._cheapest[role] = min(usage.cost, self._cheapest.get(role, usage.cost))
+        with self._lock:
+            row = self._rows.setdefault((role, depth, model), Spent(role, depth, model))
+            row.add(usage)
+            self._tokens += usage.input + usage.output
+            self._cost += usage.cost or 0.0
+            if usage.cost:
+                self._cheapest[role] = min(usage.cost, self._cheapest.get(role, usage.cost))
 
     def release(self, tokens: int) -> None:
         """Gives back what was set aside for a call, now that it is known what it used."""
-        self._pending -= tokens
-        self.in_flight -= 1
+        with self._lock:
+            self._pending -= tokens
+            self.in_flight -= 1
 
     # ---- what is left
 

@@ -21,12 +21,13 @@ from typing import Any, Literal
 from rlm_core import contract, finals, replies
 from rlm_core.context import Context, ContextError
 from rlm_core.contract import Terms, Tool
+from rlm_core.delegates import Delegates
 from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
 from rlm_core.finals import PUSHES_BACK, Judge
 from rlm_core.history import KEPT_SHARE, History
-from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage
+from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage, check_sub_calls
 from rlm_core.lms import Completion
-from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
+from rlm_core.requests import Ask, Delegate, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
 from rlm_core.strategies import Strategy
 from rlm_core.views import Turn, View
@@ -69,13 +70,19 @@ def _unchecked(values: dict[str, Any]) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a run is asked.  `check` may convert the submitted values; its ValueError is shown to the model,
-    which goes on."""
+    which goes on.  `hidden`: more values in the REPL, that the prompt need not list: the question's."""
 
     query: str
     inputs: Mapping[str, Context]
     fields: tuple[str, ...] = ("answer",)
     schema: str = ""  # what the values must be, in words, for the contract
     check: Callable[[dict[str, Any]], dict[str, Any]] = _unchecked
+    hidden: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the REPL holds of it, by name."""
+        return {**{name: context.value for name, context in self.inputs.items()}, **self.hidden}
 
 
 @dataclass
@@ -92,14 +99,19 @@ class Run:
     path: Path = ()
     offers: frozenset[str] | None = None  # the helpers and sub-calls that its REPL can offer; None: all
     pushes_back: frozenset[str] = PUSHES_BACK  # the rules by which a submission may be pushed back
+    delegates: Delegates | None = None  # sub-agents that its code may start, beside sub-calls
+    own_limits: Mapping[str, int] = field(default_factory=dict)  # narrower than the budget's
+    deeper: int = 0  # levels that sub-agents went beyond the limit of depth, which is on `rlm_query`
 
     variables: Mapping[str, str] = field(default_factory=dict)
     children: int = 0
+    sub_calls: int = 0  # those of its own code
     bad_turns: int = 0
 
     def __post_init__(self) -> None:
         self.wording = contract.WORDINGS[self.strategy.wording]
-        self.limits = self.budget.limits
+        self.limits = replace(self.budget.limits, **self.own_limits)
+        self.depth_limit = self.limits.depth + self.deeper
         self.history = History(self._view)
         self.judge = Judge(self.task, self.pushes_back)
         self.card = self._card()
@@ -220,8 +232,10 @@ class Run:
 
     def _serve(self, call: HostCall) -> Generator[Request[Any] | Event, Any, Any]:
         """What the code asked for; a `Failed` is raised there.  Refusals and wrong arguments raise here."""
-        if call.name in {tool.name for tool in self.tools}:
-            value = yield from UseTool(call.name, call.args, call.kwargs)
+        is_tool = call.name in {tool.name for tool in self.tools}
+        if is_tool or (self.delegates and call.name == self.delegates.module):
+            asked = UseTool(call.name, call.args, call.kwargs) if is_tool else self._delegate(call)
+            value = yield from asked
             if not isinstance(value, Failed):
                 self.history.returned.append(str(value))
             return value
@@ -248,7 +262,7 @@ class Run:
                     f"a prompt of {len(prompt):,} characters does not fit the model's window of about "
                     f"{self.sub_window * CHARS_PER_TOKEN:,} characters; none was sent. Send smaller pieces."
                 )
-        self.budget.reserve_sub_calls(len(prompts))
+        self.reserve_sub_calls(len(prompts))
         yield SubCalling(self.path, "llm_query", len(prompts))
         answers = yield from Query(prompts, model)
         return self._returned(answer.text if isinstance(answer, Completion) else answer for answer in answers)
@@ -258,13 +272,31 @@ class Run:
     ) -> Generator[Request[Any] | Event, Any, list[str | LMError]]:
         """Each call is (query, context), or (query,) for the inputs of this run itself."""
         tasks = tuple(self._child_task(*call) for call in calls)
-        if self.depth + 1 >= self.limits.depth:  # at the depth limit a plain call
+        if self.depth + 1 >= self.depth_limit:  # at the depth limit a plain call
             return (yield from self._query(tuple(map(_as_prompt, tasks)), None))
-        self.budget.reserve_sub_calls(len(tasks))
+        self.reserve_sub_calls(len(tasks))
         children = tuple(map(self._child, tasks))
         yield SubCalling(self.path, "rlm_query", len(children))
         results = yield from Recurse(children)
         return self._returned(_answer(result) if isinstance(result, Result) else result for result in results)
+
+    def _delegate(self, call: HostCall) -> Generator[Request[Any] | Event, Any, Any]:
+        assert self.delegates
+        kind, child = self.delegates.kind(*call.args), self.delegates.child(*call.args)
+        if child is None:
+            yield SubCalling(self.path, kind, 1)
+            return (yield from Delegate(call.name, call.args, call.kwargs))
+        self.reserve_sub_calls(1)
+        run = self._child(child.task, tools=child.tools, own_limits=child.limits, deeper=self.deeper + 1)
+        yield SubCalling(self.path, kind, 1)
+        (result,) = yield from Recurse((run,))
+        return child.value(result) if isinstance(result, Result) else result
+
+    def reserve_sub_calls(self, count: int) -> None:
+        """Counts sub-calls of this run's code.  Raises Refused."""
+        check_sub_calls(self.limits.sub_calls, self.sub_calls, count)
+        self.budget.reserve_sub_calls(count)
+        self.sub_calls += count
 
     def _child_task(self, query: Any, *context: Any) -> Task:
         inputs = {"context": Context.of(context[0])} if context else self.task.inputs
@@ -277,20 +309,20 @@ class Run:
         self.history.returned.extend(text for text in texts if not isinstance(text, LMError))
         return texts
 
-    def _child(self, task: Task) -> Run:
+    def _child(self, task: Task, **own: Any) -> Run:
+        """`own`: fields in which it is not like this run."""
         self.children += 1
-        return Run(
-            task,
-            self.budget,
-            self.strategy,
-            self.tools,
-            self.window,
-            self.sub_window,
-            self.depth + 1,
-            (*self.path, self.children),
-            self.offers,
-            self.pushes_back,
-        )
+        given = {
+            "tools": self.tools,
+            "window": self.window,
+            "sub_window": self.sub_window,
+            "offers": self.offers,
+            "pushes_back": self.pushes_back,
+            "delegates": self.delegates,
+            "deeper": self.deeper,
+        }
+        place = {"depth": self.depth + 1, "path": (*self.path, self.children)}
+        return Run(task, self.budget, self.strategy, **{**given, **place, **own})
 
     # ---- finals
 
@@ -367,7 +399,7 @@ class Run:
     def _sub_calls(self) -> list[str]:
         """The sub-call functions worth teaching: at the depth limit an `rlm_query` is a plain call."""
         own = {*self.task.inputs, *(tool.name for tool in self.tools)}
-        deeper = self.depth + 1 < self.limits.depth
+        deeper = self.depth + 1 < self.depth_limit
         return [n for n in self.repl.tools if n in SUB_CALLS and n not in own and (deeper or n in QUERIES)]
 
     # ---- what the run's REPL holds
@@ -377,12 +409,15 @@ class Run:
         """What the run's sandbox session must offer.  An input or a tool that bears a helper's name wins."""
         own = {*self.task.inputs, *(tool.name for tool in self.tools)}
         default = Repl()
-        sub_calls = self._offered(SUB_CALLS) if self.limits.depth > self.depth else ()
+        calls_lms = self.depth_limit > self.depth
+        sub_calls = self._offered(SUB_CALLS) if calls_lms else ()
+        delegates = self.delegates if calls_lms else None
         return Repl(
             tools=(*(tool.name for tool in self.tools), *(name for name in sub_calls if name not in own)),
             helpers=tuple(name for name in self._offered(default.helpers) if name not in own),
             fields=self.task.fields,
             ready_answer="answer" not in own,
+            modules={delegates.module: delegates.source} if delegates else {},
             output_chars=self._output_chars(),
             memory=self.limits.memory,
         )

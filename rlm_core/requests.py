@@ -79,3 +79,8 @@ class UseTool(Request["Any | Failed"]):
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate(UseTool):
+    """A sub-agent of the front's own kind: it may take long, and calls LMs within the run's budget."""

@@ -173,6 +173,11 @@ class Tree:
         moments = [at for at in (self.budget.deadline, self._lingers_until) if at is not None]
         return min(moments, default=None)
 
+    def tell(self, job: Job, event: Event) -> None:
+        """Takes an event of a job under way."""
+        if self.result is None:
+            self._tell(job.live, event)
+
     def tick(self) -> None:
         """Notices that time is over; `ready` ends the run then."""
         with suppress(LimitReached):

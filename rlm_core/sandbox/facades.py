@@ -72,6 +72,11 @@ class Facades:
                 self._modules[parent].__dict__[child] = module
         module.__dict__.update(members)
 
+    def add(self, name: str, members: Mapping[str, Any]) -> types.ModuleType:
+        """A module of the host's own, which gives `members`."""
+        self._add(name, members)
+        return self._modules[name]
+
     def import_module(self, name: str, whole: bool = False, /) -> types.ModuleType:
         """`import a.b` gives `a`, and `import a.b as c` the whole of `a.b`.  Raises ImportError."""
         if name not in self._modules:

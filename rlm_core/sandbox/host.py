@@ -346,7 +346,7 @@ class LocalSession:
             self._calls += 1
             if self._calls > self._most_calls:
                 raise WorkerLost(f"the step made more than {self._most_calls:,} calls")
-            if frame.name not in repl.tools:
+            if frame.name not in repl.tools and frame.name not in repl.modules:
                 raise WorkerLost(f"the worker called {frame.name[:100]!r}, which is none of its tools")
             return frame
         submitted = frame.submitted

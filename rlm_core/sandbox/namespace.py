@@ -16,6 +16,7 @@ from . import futures, guards, stand_ins
 from .classes import GIVEN_TYPES, Type, build_class, type_of
 from .facades import Facades, facade, standard_members
 from .names import SANDBOX_MODULE
+from .policy import compile_cell
 
 Emit = Callable[[str], None]
 
@@ -86,6 +87,20 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
     given = [*names["__builtins__"].values(), *names.values()]
     GIVEN_TYPES.update(value for value in given if isinstance(value, type))
     return names
+
+
+def add_module(
+    names: dict[str, Any], name: str, source: str, call_host: Callable[..., Any]
+) -> types.ModuleType:
+    """Makes a module of the host's importable in the cells of the namespace `names`.  Its source is behind
+    the language wall as they are, and has `call_host` beside the builtins."""
+    builtins_ = names["__builtins__"]
+    own = {"__builtins__": builtins_, "__name__": SANDBOX_MODULE, "call_host": call_host}
+    exec(compile_cell(source, f"<{name}>"), own)
+    hidden = {"call_host"}
+    members = {key: value for key, value in own.items() if not key.startswith("_") and key not in hidden}
+    facades: Facades = builtins_["_import_"].__self__
+    return facades.add(name, members)
 
 
 def _import_for_c(name: str, *_: Any) -> None:

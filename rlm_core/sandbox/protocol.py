@@ -42,7 +42,8 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class HostCall:
-    """The cell called a function that the host serves.  `name` is one of the session's `Repl.tools`."""
+    """The cell called a function that the host serves.  `name` is one of the session's `Repl.tools`, or of
+    its `Repl.modules`."""
 
     name: str
     args: tuple[Any, ...] = ()
@@ -83,6 +84,8 @@ class Repl:
     fields        the output fields of `SUBMIT`, in order; one positional argument fills the first
     ready_answer  whether `answer = {"content": ..., "ready": True}` also submits (not where the caller
                   owns `answer`)
+    modules       importable modules of the host's: name -> source, in the Python of cells.  It runs in the
+                  sandbox when a cell first speaks of the module, and calls the host by `call_host(*args)`
     output_chars  how much of a cell's output comes back
     memory        bytes the worker may address beyond what its inputs need, or None for the default
     """
@@ -91,6 +94,7 @@ class Repl:
     helpers: tuple[str, ...] = ("grep", "chunks", "SHOW_VARS", "SUBMIT", "NOT_FOUND", "FINAL", "FINAL_VAR")
     fields: tuple[str, ...] = ("answer",)
     ready_answer: bool = True
+    modules: dict[str, str] = field(default_factory=dict)
     output_chars: int = 20_000
     memory: int | None = None
 

@@ -7,6 +7,7 @@ Calls to the host leave here in one form each, whatever the code wrote:
     rlm_query(query)              args (query,) for the whole context, (query, context) for another
     rlm_query_batched(calls)      args ([(query,) or (query, context), ...],)
     a tool of the caller's        args and kwargs as the code gave them, made plain
+    a module of the host's        args as its source gave them, made plain
 """
 
 from __future__ import annotations
@@ -217,6 +218,14 @@ class Names:
 
         tool.__name__ = tool.__qualname__ = name
         return tool
+
+    def caller(self, module: str) -> Callable[..., Any]:
+        """`call_host` of one of the host's modules."""
+
+        def call_host(*args: Any) -> Any:
+            return self._call(module, plain(args, f"{module}: an argument"), {})
+
+        return call_host
 
     @_named("llm_query")
     def llm_query(self, prompt: Any, model: str | None = None) -> Any:

@@ -68,6 +68,7 @@ class Worker:
         self._globals.update(inputs)
         if repl.ready_answer and "answer" not in {*inputs, *repl.tools}:
             self._globals["answer"] = self._names.injected["answer"] = {"content": "", "ready": False}
+        self._modules = {name: repl.modules[name] for name in repl.modules if name not in inputs}
         text = inputs.get("context")
         sniffed = formats.sniff(text) if isinstance(text, str) else None
         taken = "data" in {*inputs, *repl.tools}
@@ -114,6 +115,7 @@ class Worker:
             for name, function in self._offered.items():
                 self._globals.setdefault(name, function)
             self._provide_data(code)
+            self._provide_modules(source)
             exec(code, self._globals)
         except Stop:
             raise
@@ -140,6 +142,13 @@ class Worker:
                 f"data: context does not parse as {self._format.upper()}: {error}; its text is in context"
             )
             raise ValueError(problem) from None
+
+    def _provide_modules(self, source: str) -> None:
+        """The host's modules, once a cell speaks of them: compiling them takes longer than most cells."""
+        for name in [name for name in self._modules if name in source]:
+            call_host = self._names.caller(name)
+            module = namespace.add_module(self._globals, name, self._modules.pop(name), call_host)
+            self._globals[name] = self._restored[name] = self._names.injected[name] = module
 
     def _submit_ready_answer(self) -> None:
         answer = self._globals.get("answer")

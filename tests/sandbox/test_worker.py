@@ -299,3 +299,32 @@ def test_a_submission_that_cannot_cross_is_reported():
     assert channel.done[0].submitted is None
     assert "that cannot cross" in channel.done[0].error
     assert channel.done[1].output == "alive\n"
+
+
+# ---- modules of the host's
+
+
+def test_a_module_of_the_hosts_is_there_with_and_without_an_import():
+    source = "class Asker:\n    def __call__(self, x):\n        return call_host('ask', {x})\n\n_own = 1"
+    channel = run(
+        "from desk import Asker\nimport desk\nprint(Asker()(1), desk.Asker()(2))",
+        "desk = 3",
+        "print(desk.Asker()(3))\ndesk._own",
+        modules={"desk": source},
+        host=lambda call: sorted(call.args[1]),
+    )
+    assert [done.output for done in channel.done] == ["[1] [2]\n", "", "[3]\n"]
+    assert "_own" in (channel.done[-1].error or "")
+    assert [(call.name, call.args) for call in channel.calls] == [("desk", ("ask", {n})) for n in (1, 2, 3)]
+    assert "desk" not in channel.done[-1].variables
+
+
+def test_its_source_is_behind_the_language_wall():
+    assert "files" in last("import desk", modules={"desk": "import os"}).error
+    assert "__subclasses__" in last("import desk", modules={"desk": "object.__subclasses__()"}).error
+
+
+def test_a_cell_cannot_reach_its_host_but_by_its_members():
+    done = last("import desk\nprint(desk.call_host)", modules={"desk": "def ask(): pass"})
+    assert "has no 'call_host' here" in done.error
+    assert "read-only" in last("import desk\ndesk.ask = 1", modules={"desk": "def ask(): pass"}).error
