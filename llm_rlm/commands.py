@@ -9,6 +9,7 @@ import click
 from click_default_group import DefaultGroup
 
 from llm_rlm import runs
+from llm_rlm.map import map_
 
 if TYPE_CHECKING:
     from rlm_core.strategies import Strategy
@@ -29,6 +30,7 @@ def rlm() -> None:
 
 
 runs.register(rlm)
+rlm.add_command(map_)
 
 
 # ---- the local model

@@ -37,8 +37,8 @@ def forecast(seam: Seam, settings: Settings, run: Run) -> str:
     count = len(seam.documents)
     lines = [
         f"text        {chars:,} characters, about {read:,} tokens; documents: {count}",
-        f"root model  {_facts(root)}",
-        f"sub-calls   {_facts(sub)}" if sub is not root else "",
+        f"root model  {facts(root)}",
+        f"sub-calls   {facts(sub)}" if sub is not root else "",
         f"strategy    {settings.strategy.name}",
         "",
         f"plain call  {_plain(root, read)}",
@@ -48,13 +48,13 @@ def forecast(seam: Seam, settings: Settings, run: Run) -> str:
         for message in View(run.contract, run.strategy, run.card, run.task.query).messages()
     )
     window = root.window or DEFAULT_WINDOW
-    short = _steps(first, SHORT, REPLY + SHORT_OUTPUT, window)
-    long = _steps(first, limits.iterations, REPLY + limits.output_chars // 4, window)
+    short = steps(first, SHORT, REPLY + SHORT_OUTPUT, window)
+    long = steps(first, limits.iterations, REPLY + limits.output_chars // 4, window)
     calls = -(-2 * read // (sub.window or DEFAULT_WINDOW))
     all_read = (read + calls * 100, calls * REPLY)
     child = (calls * short[0] + read, calls * short[1] + calls * REPLY)
     for depth, least in enumerate(((0, 0), all_read, child)):
-        told = f"{_sum(root, short, sub, least)} to {_sum(root, long, sub, least)}"
+        told = f"{priced(root, short, sub, least)} to {priced(root, long, sub, least)}"
         with_ = (
             "code alone",
             f"and all of it read once, in {calls:,} sub-calls",
@@ -66,14 +66,14 @@ def forecast(seam: Seam, settings: Settings, run: Run) -> str:
     return "\n".join(line for line in lines if line or line is lines[4])
 
 
-def _steps(first: int, count: int, each: int, window: int) -> tuple[int, int]:
+def steps(first: int, count: int, each: int, window: int) -> tuple[int, int]:
     """Tokens in and out of `count` steps, each `each` tokens longer than the one before, until history is
     compacted."""
     most = max(first, int(FULL_SHARE * window))
     return sum(min(first + step * each, most) for step in range(count)), count * REPLY
 
 
-def _facts(callee: Callee) -> str:
+def facts(callee: Callee) -> str:
     facts = callee.facts
     window = f"window {callee.window:,} tokens" if callee.window else "window not known"
     if facts.input_price is None or facts.output_price is None:
@@ -89,10 +89,10 @@ def _facts(callee: Callee) -> str:
 def _plain(callee: Callee, read: int) -> str:
     if callee.window and read > callee.window:
         return "does not fit the window"
-    return _sum(callee, (read, REPLY), callee, (0, 0))
+    return priced(callee, (read, REPLY), callee, (0, 0))
 
 
-def _sum(root: Callee, of_root: tuple[int, int], sub: Callee, of_sub: tuple[int, int]) -> str:
+def priced(root: Callee, of_root: tuple[int, int], sub: Callee, of_sub: tuple[int, int]) -> str:
     cost = 0.0
     for callee, (sent, got) in ((root, of_root), (sub, of_sub)):
         facts = callee.facts

@@ -30,6 +30,7 @@ from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
 from rlm_core.tree import Job, Live, Lost, Record, Tree
 from rlm_core.views import View
 
+HEED = 0.2  # seconds within which a run heeds that whoever runs it is `stopping`
 OVERRAN = "The step ran past its time limit and did not stop when it was told to; its worker was ended."
 
 
@@ -132,6 +133,7 @@ class _Driver:
         self.selector.register(self.wake_up, selectors.EVENT_READ)
         self.closed = False
         self.closing = threading.Lock()
+        self.stopping = stopping.get()  # of a batch of runs, say, of which this is one
 
     def run(self) -> Generator[Event, None, Result]:
         while True:
@@ -291,6 +293,8 @@ class _Driver:
         moments = [deadline for _, deadline in self.deadlines()]
         if self.tree.deadline is not None:
             moments.append(self.tree.deadline)
+        if self.stopping:
+            moments.append(time.monotonic() + HEED)
         timeout = max(0.0, min(moments) - time.monotonic()) if moments else None
         for key, _ in self.selector.select(timeout):
             if key.data is None:
@@ -303,6 +307,8 @@ class _Driver:
             if time.monotonic() > deadline:
                 self.lose(live, OVERRAN)
         self.tree.tick()
+        if self.stopping and self.stopping.is_set():
+            self.tree.stop("cancelled")
 
     def deadlines(self) -> Iterator[tuple[Live, float]]:
         for live in self.waiting:

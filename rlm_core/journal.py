@@ -171,9 +171,16 @@ class Journal:
         self.path = path
         self.keep_context = keep_context
 
-    def begin(self, about: About, inputs: Mapping[str, Any], chars: int) -> Recorder:
-        """A recorder for a new run.  It never raises for a file that cannot be written."""
-        return Recorder(self, _new_id(), inputs, about, chars)
+    def begin(self, about: About, inputs: Mapping[str, Any], chars: int, run: str = "") -> Recorder:
+        """A recorder for a new run.  It never raises for a file that cannot be written.
+
+        run  an id of the caller's own.  Where there is such a run already, the recorder recalls what it was
+             answered"""
+        try:
+            known = self.runs(1, "id = ?", run) if run else []
+        except JournalError:  # the recorder finds that too, and says so
+            known = []
+        return Recorder(self, run or _new_id(), inputs, about, chars, known[0] if known else None)
 
     def resume(self, run: str, anyway: bool = False) -> Recorder:
         """A recorder that recalls what this run was answered.  Raises JournalError, also where a process is
@@ -267,6 +274,19 @@ class Journal:
                 "DELETE FROM contexts WHERE hash NOT IN (SELECT context FROM runs WHERE context IS NOT NULL)"
             )
             db.execute("COMMIT")
+
+    def take_in(self, file: Path) -> None:
+        """Adds the runs of another journal's file.  Raises JournalError."""
+        try:
+            with closing(self.connect()) as db:
+                db.execute("ATTACH DATABASE ? AS other", (str(file),))
+                db.execute("BEGIN IMMEDIATE")
+                for table in ("runs", "contexts", "events", "answers"):
+                    order = " ORDER BY rowid" if table == "events" else ""
+                    db.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table}{order}")
+                db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise JournalError(f"{self.path}: {error}") from error
 
     # ---- the file
 

@@ -52,6 +52,8 @@ class RLM:
               `rlm_core.journal`
     """
 
+    source = "python"  # what the journal says of who made a run
+
     def __init__(
         self,
         lm: LM,
@@ -81,10 +83,7 @@ class RLM:
 
         Raises ContextError and SandboxError before anything is sent.  Whatever happens to the run later is
         in the result's status.  A KeyboardInterrupt carries the result so far as its `result`."""
-        for event in self.stream(context, query):
-            if isinstance(event, Finished):
-                return event.result
-        raise RuntimeError("the run ended without a result")
+        return _result(self.stream(context, query))
 
     async def acompletion(self, context: Any, query: str = "") -> Result:
         """As `completion`, on an event loop."""
@@ -95,12 +94,12 @@ class RLM:
 
     def stream(self, context: Any, query: str = "") -> Iterator[Event]:
         """Events as they happen; the last is `Finished`, with the result."""
-        run = self._run(context, query)
+        run = self.prepare(context, query)
         return self._drive(run, self._recorder(run))
 
     def astream(self, context: Any, query: str = "") -> AsyncIterator[Event]:
         """As `stream`, on an event loop."""
-        run = self._run(context, query)
+        run = self.prepare(context, query)
         return self._adrive(run, self._recorder(run))
 
     def resume(self, run: str = "") -> Result:
@@ -111,10 +110,20 @@ class RLM:
         if self.journal is None:
             raise ValueError("this RLM has no journal; give RLM(journal=PATH)")
         recorder = self.journal.resume(run)
-        for event in self._drive(recorder.again(self._tools()), recorder):
-            if isinstance(event, Finished):
-                return event.result
-        raise RuntimeError("the run ended without a result")
+        return _result(self._drive(recorder.again(self._tools()), recorder))
+
+    def recorded(self, context: Any, query: str, limits: Limits, run: str = "") -> tuple[Result, str]:
+        """As `completion`, within these limits; and the id of the run in the journal, "" without one.
+
+        run  an id to give it.  Where the journal has that run already, it is gone on with: what it asks
+             again, and was answered, is not sent again."""
+        made = self.prepare(context, query, limits)
+        recorder = self._recorder(made, run)
+        return _result(self._drive(made, recorder)), recorder.run if recorder else ""
+
+    def task(self, context: Context, query: str) -> Task:
+        """What a run is asked.  A subclass may ask for other fields than `answer`, or check the values."""
+        return Task(query, {"context": context})
 
     def _drive(self, run: Run, recorder: Recorder | None) -> Iterator[Event]:
         backend, tell = self._backend(run), self._narrator()
@@ -148,10 +157,10 @@ class RLM:
             await items.aclose()
             self._close(backend, recorder)
 
-    def _run(self, context: Any, query: str) -> Run:
+    def prepare(self, context: Any, query: str, limits: Limits | None = None) -> Run:
         return Run(
-            Task(query, {"context": Context.of(context)}),
-            Budget(self.limits),
+            self.task(Context.of(context), query),
+            Budget(limits or self.limits),
             self.strategy,
             self._tools(),
             window=self.lm.window or DEFAULT_WINDOW,
@@ -161,14 +170,15 @@ class RLM:
     def _tools(self) -> tuple[Tool, ...]:
         return tuple(Tool(name, _signature(tool), _doc(tool)) for name, tool in self.tools.items())
 
-    def _recorder(self, run: Run) -> Recorder | None:
+    def _recorder(self, run: Run, name: str = "") -> Recorder | None:
         if self.journal is None:
             return None
         from rlm_core.journal import About, setup_of
 
-        about = About("python", self.lm.model, self.sub_lm.model, run.task.query, setup_of(run))
+        about = About(self.source, self.lm.model, self.sub_lm.model, run.task.query, setup_of(run))
         inputs = {name: context.value for name, context in run.task.inputs.items()}
-        return self.journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
+        chars = sum(context.chars for context in run.task.inputs.values())
+        return self.journal.begin(about, inputs, chars, name)
 
     def _backend(self, run: Run) -> Backend:
         if not isinstance(self.sandbox, str):
@@ -237,6 +247,13 @@ class AsyncFront:
     async def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         value = self.rlm.tools[name](*args, **kwargs)
         return await value if inspect.isawaitable(value) else value
+
+
+def _result(events: Iterator[Event]) -> Result:
+    for event in events:
+        if isinstance(event, Finished):
+            return event.result
+    raise RuntimeError("the run ended without a result")
 
 
 def _journal(path: Path) -> Journal:

@@ -1,0 +1,108 @@
+"""The file of answers of `llm rlm map`: JSONL that only ever grows by whole lines."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rlm_core.batch import Outcome
+
+
+class AnswersError(Exception):
+    """The file cannot be written, or not by this process; the text is one line that says what to do."""
+
+
+class Answers:
+    """The rows that are answered, and where the next go.
+
+    rows   those in the file, by id
+    batch  names this batch: as long as the file is there, the same
+
+    A row is written at once and wholly: what does not fit the disk is taken back, and what a killed process
+    left half written goes when the file is opened next.  `again`: rows that ended in an error are dropped,
+    to be asked again. The file beside it, its name with `.batch` behind, names the batch and lets one
+    process at a time write."""
+
+    def __init__(self, path: Path, again: bool = False):
+        self.path = path
+        self._beside = path.with_name(path.name + ".batch")
+        is_new = not path.exists()
+        try:
+            self._lock = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AnswersError(
+                    f"{path}: another process is writing its answers there; wait for it"
+                ) from None
+            self.batch = os.read(self._lock, 100).decode()
+            if is_new or not self.batch:
+                self.batch = uuid.uuid4().hex
+                os.ftruncate(self._lock, 0)
+                os.pwrite(self._lock, self.batch.encode(), 0)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self.rows = self._read()
+            if again:
+                self._drop_errors()
+        except OSError as error:
+            raise AnswersError(f"{path}: {error.strerror or error}") from error
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        rows = {}
+        with open(self.path, "rb") as file:
+            whole = 0
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                try:
+                    row = json.loads(line)
+                    rows[row["id"]] = row
+                except (ValueError, TypeError, KeyError):
+                    raise AnswersError(
+                        f"{self.path}: line {number} is no answer; give another -o FILE"
+                    ) from None
+        os.truncate(self.path, whole)
+        return rows
+
+    def _drop_errors(self) -> None:
+        self.rows = {name: row for name, row in self.rows.items() if row.get("status") != "error"}
+        aside = self.path.with_name(self.path.name + ".new")
+        aside.write_bytes(b"".join(map(_line, self.rows.values())))
+        os.replace(aside, self.path)
+        os.close(self._file)
+        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+
+    def add(self, question: str, outcome: Outcome) -> None:
+        """Writes one row.  Raises AnswersError, with nothing written."""
+        told = asdict(outcome)
+        del told["unpaid"]
+        row = {"id": told.pop("id"), "question": question, **told}
+        line = _line(row)
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, line) != len(line):
+                raise OSError("the disk is full")
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            why = error.strerror or error
+            raise AnswersError(
+                f"{self.path}: {why}. Free some space; the same command then goes on"
+            ) from error
+        self.rows[outcome.id] = row
+
+    def close(self, finished: bool) -> None:
+        """`finished`: every row is there, so there is nothing to go on with."""
+        os.close(self._file)
+        if finished:
+            self._beside.unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"

@@ -1,0 +1,269 @@
+"""`llm rlm map`: a run for each of many questions, on this machine or on a Ray cluster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from llm_rlm import schema
+from llm_rlm.answers import Answers, AnswersError
+from llm_rlm.as_lm import CalleeLM
+from rlm_core.batch import CostReached, Remote, Row, map_runs, read
+from rlm_core.context import Context, ContextError
+from rlm_core.loop import Task
+from rlm_core.rlm import RLM
+from rlm_core.sandbox.protocol import SandboxUnavailable
+
+if TYPE_CHECKING:
+    from llm_rlm.settings import Settings
+    from rlm_core.on_ray import Cluster
+
+
+NAMES = {
+    "answered": "answered",
+    "not_found": "not found",
+    "limit": "ended by a limit",
+    "error": "errors",
+    "cancelled": "cancelled",
+}
+
+
+@dataclass(frozen=True)
+class Making:
+    """All that makes a batch's RLM, here or on a node, which has llm's models and not the keys."""
+
+    model: str
+    options: dict[str, str]
+    json_schema: dict[str, Any] | None = None
+    keys: tuple[str | None, str | None] = field(default=(None, None), repr=False)  # of root and sub-model
+
+    def __call__(self) -> RLM:
+        from llm_rlm import recording
+        from rlm_core.journal import Journal
+
+        settings = self.settings()
+        root, sub = CalleeLM(settings.root), CalleeLM(settings.sub)
+        rlm = _RLM(root, sub, settings.limits, settings.strategy, sandbox=settings.sandbox)
+        rlm.json_schema = self.json_schema
+        if settings.journal != "never":
+            rlm.journal = Journal(recording.path(), keep_context=settings.journal == "full")
+        return rlm
+
+    def settings(self) -> Settings:
+        """Raises click.ClickException."""
+        import llm
+        from pydantic import ValidationError
+
+        from llm_rlm.family import GENERIC, PREFIX, _Twin, is_twin
+        from llm_rlm.settings import settle
+
+        name = self.model or GENERIC
+        try:
+            twin = llm.get_model(name if is_twin(name) else PREFIX + name)
+        except llm.UnknownModelError as error:
+            raise click.ClickException(f"{error}; `llm models -q rlm` lists those that there are") from None
+        assert isinstance(twin, _Twin)
+        try:
+            settings = settle(twin, twin.Options(**self.options), self.keys[0])
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise click.ClickException(f"--option {first['loc'][0]}: {first['msg']}") from None
+        except llm.ModelError as error:
+            raise click.ClickException(str(error)) from None
+        if self.keys[1]:
+            settings.sub.key = self.keys[1]
+        return settings
+
+    def with_keys(self, key: str | None) -> Making:
+        """With the keys that are stored here.  Raises click.ClickException where one is missing."""
+        import llm
+
+        settings = replace(self, keys=(key, None)).settings()
+        try:
+            found = tuple(callee.pair.model.get_key(callee.key) for callee in (settings.root, settings.sub))
+        except llm.NeedsKeyException as error:
+            raise click.ClickException(str(error)) from None
+        return replace(self, keys=(found[0], found[1]))
+
+
+def shared(path: Path | None) -> Any:
+    """The context that rows share, read once.  Raises click.ClickException."""
+    if path is None:
+        return None
+    try:
+        return Context.of(path)
+    except ContextError as error:
+        raise click.ClickException(f"--context: {error}") from None
+
+
+def cluster(address: str | None) -> Cluster | None:
+    from rlm_core.on_ray import Cluster
+
+    return Cluster(address) if address else None
+
+
+class _RLM(RLM):
+    source = "map"
+    json_schema: dict[str, Any] | None = None
+
+    def task(self, context: Context, query: str) -> Task:
+        task, wanted = super().task(context, query), self.json_schema
+        if wanted is None:
+            return task
+        return replace(task, schema=schema.words(wanted), check=partial(schema.checked, schema=wanted))
+
+
+def run(
+    making: Making,
+    answers: Answers,
+    rows: Callable[[], Iterator[Row]],
+    workers: int,
+    max_cost: float | None,
+    cluster: Cluster | None,
+) -> None:
+    """Answers what is not yet answered, and tells what it came to.  Raises click.exceptions.Exit where not
+    all is."""
+    from tqdm import tqdm
+
+    from rlm_core.on_ray import ClusterError
+
+    total = _survey(rows(), answers)
+    waiting: dict[str, str] = {}
+
+    def ask() -> Iterator[Row]:
+        for row in rows():
+            if row.id not in answers.rows:
+                waiting[row.id] = row.query
+                yield row
+
+    spent = sum(row.get("cost") or 0.0 for row in answers.rows.values())
+    left = None if max_cost is None else max(0.0, max_cost - spent)
+    backend: Literal["threads", "ray"] = "threads" if cluster is None else "ray"
+    outcomes = map_runs(
+        ask(),
+        making,
+        backend,
+        workers=workers,
+        name=answers.batch,
+        max_cost=left,
+        cluster=cluster,
+    )
+    stopped, began = "", time.monotonic()
+    bar = tqdm(
+        total=total, initial=len(answers.rows), unit="row", disable=not sys.stderr.isatty(), leave=False
+    )
+    try:
+        with bar:
+            for outcome in outcomes:
+                question = waiting.pop(outcome.id, "")
+                if outcome.unpaid:
+                    continue
+                answers.add(question, outcome)
+                bar.update()
+                bar.set_postfix_str(_dollars(answers))
+    except CostReached:
+        stopped = f"--max-cost of ${max_cost:,.2f} is spent"
+    except AnswersError as error:
+        stopped = str(error)
+    except (ClusterError, SandboxUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    finally:
+        outcomes.close()
+        left_over = total - len(answers.rows)
+        answers.close(finished=not left_over)
+    click.echo(summary(answers, time.monotonic() - began), err=True)
+    if left_over:
+        why = stopped or "--max-cost is too little for some"
+        click.echo(
+            f"Stopped: {why}; {left_over:,} rows are left. The same command goes on with them.", err=True
+        )
+        raise click.exceptions.Exit(4 if "--max-cost" in why else 1)
+    if any(row["status"] == "error" for row in answers.rows.values()):
+        click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _survey(rows: Iterator[Row], answers: Answers) -> int:
+    """How many rows there are.  Raises click.ClickException where the file answers other questions."""
+    count = 0
+    for row in rows:
+        count += 1
+        known = answers.rows.get(row.id)
+        if known and row.query and known.get("question") not in (row.query, ""):
+            raise click.ClickException(
+                f"{answers.path} answers another question for {row.id!r}: {known.get('question')!r}. "
+                "Give another -o FILE"
+            )
+    return count
+
+
+def summary(answers: Answers, seconds: float) -> str:
+    rows = answers.rows.values()
+    statuses = Counter(row["status"] for row in rows)
+    told = [f"{len(rows):,} rows"] + [
+        f"{count:,} {NAMES[status]}" for status, count in statuses.most_common()
+    ]
+    tokens = sum(row["usage"].get("input", 0) + row["usage"].get("output", 0) for row in rows)
+    return f"{', '.join(told)}; {tokens:,} tokens, {_dollars(answers)}, {seconds:.0f} s"
+
+
+def _dollars(answers: Answers) -> str:
+    rows = [row for row in answers.rows.values() if row["usage"]]
+    known = [row["cost"] for row in rows if row["cost"] is not None]
+    unknown = f" and what {len(rows) - len(known):,} rows cost is not known" if len(known) < len(rows) else ""
+    return f"${sum(known):,.4f}{unknown}" if known else "cost not known"
+
+
+def forecast(making: Making, rows: Iterator[Row]) -> str:
+    """What a batch would read and may cost, plain text; nothing is sent.  Texts at URLs are not fetched."""
+    from llm_rlm.forecast import REPLY, SHORT, SHORT_OUTPUT, facts, priced, steps
+    from rlm_core.lms import estimate_tokens
+    from rlm_core.loop import DEFAULT_WINDOW
+    from rlm_core.views import View
+
+    settings, rlm = making.settings(), making()
+    count = unread = chars = 0
+    problems: list[str] = []
+    sent = got = 0
+    for row in rows:
+        count += 1
+        if isinstance(row.context, Remote) and not row.problem:
+            unread += 1
+            continue
+        try:
+            if row.problem:
+                raise ContextError(row.problem)
+            run = rlm.prepare(read(row.context), row.query)
+        except ContextError as error:
+            problems.append(f"{row.id}: {error}")
+            continue
+        chars += sum(context.chars for context in run.task.inputs.values())
+        view = View(run.contract, run.strategy, run.card, run.task.query)
+        first = sum(estimate_tokens(message["content"]) for message in view.messages())
+        short = steps(first, SHORT, REPLY + SHORT_OUTPUT, settings.root.window or DEFAULT_WINDOW)
+        sent, got = sent + short[0], got + short[1]
+    read_once = estimate_tokens(chars)
+    code_alone = priced(settings.root, (sent, got), settings.sub, (0, 0))
+    all_read = priced(settings.root, (sent, got), settings.sub, (read_once, 0))
+    lines = [
+        f"rows        {count:,}" + (f", {len(problems):,} of which cannot be asked" if problems else ""),
+        f"texts       {chars:,} characters, about {read_once:,} tokens",
+        f"            {unread:,} at URLs, which were not fetched" if unread else "",
+        f"root model  {facts(settings.root)}",
+        f"sub-calls   {facts(settings.sub)}" if settings.sub is not settings.root else "",
+        f"short runs  {code_alone} (code alone)",
+        f"            {all_read} (and all of it read once)",
+        *(f"problem     {problem}" for problem in problems[:10]),
+        "Nothing was sent.",
+    ]
+    return "\n".join(filter(None, lines))

@@ -1,0 +1,300 @@
+"""Many questions, many contexts: a run for each row, some at once.
+
+    rows = [Row("a", "Who won?", Path("match-a.txt")), Row("b", "Who won?", Path("match-b.txt"))]
+    for outcome in map_runs(rows, RLM(lm, journal="runs.db"), name="matches"):
+        print(outcome.id, outcome.answer)
+
+Rows are taken as places come free, so their contexts are never all held at once.  An outcome comes as its
+run ends, in any order.  What is wrong with one row (a file that cannot be read, say) is that row's outcome.
+
+With a journal and a `name`, each row's run has an id made of the name and of all that is asked: the same
+call again goes on with runs that were broken off, and what was answered there is not asked again.
+
+The backend "threads" is this process; "ray" is a Ray cluster, or Ray on this machine (`rlm_core.on_ray`).
+"""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from rlm_core.context import Context, ContextError
+from rlm_core.lms import stopping
+from rlm_core.loop import Result
+from rlm_core.rlm import RLM
+from rlm_core.sandbox.protocol import SandboxError, SandboxUnavailable
+
+if TYPE_CHECKING:
+    from rlm_core.on_ray import Cluster
+
+WORKERS = 8  # runs at once
+LEAST = 1e-4  # dollars: with less left of `max_cost`, no further run is begun
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A context that is read, where its run is, from any URL that fsspec knows: `Remote("s3://bucket/a.txt.gz")`."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question.
+
+    id       tells it from the others
+    context  as for `RLM.completion`, or `Remote`; files are read only when the row's turn comes
+    problem  why it cannot be asked, where that is known: such a row is not run, and its outcome says so
+    """
+
+    id: str
+    query: str = ""
+    context: Any = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a row.
+
+    status  as of a `Result`; "error" also where the row could not be run
+    usage   calls, and tokens in, out and cached;  `cost`: dollars, None where a price is not known
+    run     the id of its run in the journal, "" without one
+    unpaid  the `max_cost` of the whole batch ended the run, not a limit of its own
+    """
+
+    id: str
+    answer: Any
+    status: str
+    reason: str = ""
+    unverified: bool = False
+    usage: dict[str, int] = field(default_factory=dict)
+    cost: float | None = None
+    seconds: float = 0.0
+    run: str = ""
+    unpaid: bool = False
+
+    @classmethod
+    def of(cls, row: Row, result: Result, run: str) -> Outcome:
+        spent = result.usage
+        usage = {name: getattr(spent, name) for name in ("calls", "input", "output", "cached")}
+        told = (result.answer, result.status, result.reason, result.unverified)
+        return cls(row.id, *told, usage, spent.cost, result.seconds, run)
+
+    @classmethod
+    def failed(cls, row: Row, reason: str) -> Outcome:
+        return cls(row.id, None, "error", reason)
+
+
+class CostReached(Exception):
+    """The `max_cost` of a batch is spent; the rows that are left were not begun."""
+
+
+def map_runs(
+    rows: Iterable[Row],
+    rlm: RLM | Callable[[], RLM],
+    backend: Literal["threads", "ray"] = "threads",
+    *,
+    workers: int = WORKERS,
+    name: str = "",
+    max_cost: float | None = None,
+    cluster: Cluster | None = None,
+) -> Generator[Outcome, None, None]:
+    """An outcome for each row, as it ends.
+
+    rlm       what answers, or a function that makes it.  Ray wants the function, one that pickle can send
+              (at the top level of a module): it is called once in each of its processes
+    workers   runs at once
+    name      names the batch, so that a later call of that name goes on with its runs; "": none does
+    max_cost  dollars for the whole batch, where prices are known.  Each run may use a share of what is left.
+              Raises CostReached when it is spent, after the outcomes of what was begun
+    cluster   for Ray: where it is
+
+    Closing the iterator, or an exception in its caller, ends all runs within a second.  Raises
+    SandboxUnavailable where no row can be run."""
+    if workers < 1:
+        raise ValueError(f"workers={workers}: must be at least 1")
+    if backend == "ray":
+        from rlm_core import on_ray
+
+        yield from on_ray.map_runs(
+            rows, rlm, workers, name, Purse(max_cost, workers), cluster or on_ray.Cluster()
+        )
+        return
+    if backend != "threads":
+        raise ValueError(f"backend={backend!r}: must be 'threads' or 'ray'")
+    ours = rlm if isinstance(rlm, RLM) else rlm()
+
+    def work(row: Row, share: float | None) -> Outcome:
+        return perform(ours, row, share, run_id(name, row, ours))
+
+    yield from _on_threads(rows, work, workers, Purse(max_cost, workers), ours.limits.cost)
+
+
+def perform(rlm: RLM, row: Row, cost: float | None, run: str = "") -> Outcome:
+    """One row's run.  `cost`: dollars that it may use, in place of the RLM's own limit.  `run`: its id in the
+    journal.  Raises SandboxUnavailable; everything else that may go wrong is in the outcome."""
+    if row.problem:
+        return Outcome.failed(row, row.problem)
+    try:
+        context = read(row.context)
+    except ContextError as error:
+        return Outcome.failed(row, str(error))
+    limits = replace(rlm.limits, cost=cost)
+    try:
+        result, run = rlm.recorded(context, row.query, limits, run)
+    except SandboxUnavailable:
+        raise
+    except SandboxError as error:
+        return Outcome.failed(row, f"the sandbox failed: {error}")
+    outcome = Outcome.of(row, result, run)
+    return replace(
+        outcome, unpaid=(result.status, result.reason) == ("limit", "cost") and cost != rlm.limits.cost
+    )
+
+
+def run_id(name: str, row: Row, rlm: RLM) -> str:
+    """The id of a row's run: the same for the same batch, question, context, models, strategy and limits;
+    "" in a batch without a name."""
+    if not name:
+        return ""
+    asked = (name, row.id, row.query, _told(row.context), rlm.lm.model, rlm.sub_lm.model, rlm.strategy.name)
+    text = repr((*asked, sorted(asdict(rlm.limits).items(), key=str)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _told(context: Any) -> Any:
+    """A context in a few words that change when it does."""
+    if isinstance(context, Context):
+        context = context.value
+    if isinstance(context, Remote):
+        return context.url
+    if isinstance(context, os.PathLike):
+        try:
+            status = os.stat(context)
+        except OSError:
+            return os.fspath(context)
+        return (os.path.abspath(context), status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(repr(context).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_last = threading.local()
+
+
+def read(context: Any) -> Context:
+    """The context, read.  Rows in a row often share a file: each worker keeps the last that it read."""
+    if not isinstance(context, os.PathLike | Remote):
+        return Context.of(context)
+    told = _told(context)
+    if getattr(_last, "told", None) != told:
+        _last.told = None
+        _last.context = Context.of(_fetched(context.url) if isinstance(context, Remote) else context)
+        _last.told = told
+    return _last.context  # type: ignore[no-any-return]
+
+
+def _fetched(url: str) -> Any:
+    """The text at a URL, or texts by name where it is an archive.  Raises ContextError."""
+    from rlm_core import documents
+
+    try:
+        import fsspec
+    except ImportError:
+        raise ContextError(f"{url}: reading URLs takes fsspec: pip install 'llm-rlm[ray]'") from None
+    try:
+        with fsspec.open(url, "rb") as file:
+            return documents.read_bytes(file.read(documents.MAX_BYTES + 1), url.rpartition("/")[2]).value
+    except documents.DocumentError as error:
+        raise ContextError(f"{url}: {error}") from error
+    except Exception as error:  # each protocol has errors of its own
+        raise ContextError(f"{url} cannot be read: {error or type(error).__name__}") from error
+
+
+class Purse:
+    """The dollars of a batch.  Each run takes an even share of what is not yet spoken for, and gives back
+    what it did not spend; so what is spent never exceeds the whole, and all places can be used.  One thread
+    at a time."""
+
+    def __init__(self, whole: float | None, places: int):
+        self.left = whole
+        self._free = places
+
+    def take(self, limit: float | None) -> float | None:
+        """Dollars for one run, at most its own limit.  Raises CostReached."""
+        if self.left is None:
+            return limit
+        if self.left < LEAST:
+            raise CostReached
+        share = self.left / self._free if limit is None else min(limit, self.left / self._free)
+        self.left -= share
+        self._free -= 1
+        return share
+
+    def give_back(self, share: float | None, spent: float | None) -> None:
+        if self.left is not None:
+            self.left += (share or 0.0) - (spent or 0.0)
+            self._free += 1
+
+
+def _on_threads(
+    rows: Iterable[Row],
+    work: Callable[[Row, float | None], Outcome],
+    workers: int,
+    purse: Purse,
+    limit: float | None,
+) -> Iterator[Outcome]:
+    taking = threading.Lock()  # rows and purse
+    stop = threading.Event()
+    done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+    waiting = iter(rows)
+
+    def serve() -> None:
+        stopping.set(stop)
+        try:
+            while not stop.is_set():
+                with taking:
+                    row = next(waiting, None)
+                    if row is None:
+                        return
+                    share = purse.take(limit)
+                outcome = work(row, share)
+                with taking:
+                    purse.give_back(share, outcome.cost)
+                if not stop.is_set():
+                    done.put(outcome)
+        except BaseException as error:
+            done.put(error)
+        finally:
+            done.put(None)
+
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(serve,), name="rlm-run", daemon=True)
+        for _ in range(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    reached = None
+    try:
+        running = workers
+        while running:
+            item = done.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, CostReached):
+                reached = item
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(1.0)
+    if reached:
+        raise reached
