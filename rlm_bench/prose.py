@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import random
+import re
 from importlib import resources
 
 
-def _words(name: str) -> tuple[str, ...]:
-    return tuple(resources.files("rlm_bench").joinpath("data", f"{name}.txt").read_text("utf-8").split())
+def _lines(name: str) -> tuple[str, ...]:
+    return tuple(resources.files("rlm_bench").joinpath("data", f"{name}.txt").read_text("utf-8").splitlines())
 
 
-ADJECTIVES = _words("adjectives")
-NOUNS = _words("nouns")
+ADJECTIVES = tuple(" ".join(_lines("adjectives")).split())
+NOUNS = tuple(" ".join(_lines("nouns")).split())
+PEOPLE, PLACES, OPENERS, FRAMES = map(_lines, ("people", "places", "openers", "frames"))
 
 
-def key(chance: random.Random) -> str:
-    """A name such as "quick-otter"."""
-    return f"{chance.choice(ADJECTIVES)}-{chance.choice(NOUNS)}"
+def key(chance: random.Random, adjectives: int = 1) -> str:
+    """A name such as "quick-otter", or "quiet-amber-otter" with two adjectives."""
+    return "-".join([*chance.sample(ADJECTIVES, adjectives), chance.choice(NOUNS)])
 
 
-def keys(chance: random.Random, count: int) -> list[str]:
-    """That many different ones."""
-    if count > len(ADJECTIVES) * len(NOUNS):
-        raise ValueError(f"there are {len(ADJECTIVES) * len(NOUNS)} keys, not {count}")
-    return [
-        f"{ADJECTIVES[i // len(NOUNS)]}-{NOUNS[i % len(NOUNS)]}"
-        for i in chance.sample(range(len(ADJECTIVES) * len(NOUNS)), count)
-    ]
+def keys(chance: random.Random, count: int, adjectives: int = 1) -> list[str]:
+    """That many different ones, none of which is part of another."""
+    made: dict[str, None] = {}
+    while len(made) < count:
+        made[key(chance, adjectives)] = None
+    return list(made)
 
 
 def invented(chance: random.Random, syllables: int = 3) -> str:
@@ -36,14 +36,26 @@ def invented(chance: random.Random, syllables: int = 3) -> str:
     ) + chance.choice("lmnrsx")
 
 
-# A stand-in of few frames until the grammar comes.
-SUBJECTS = ("The miller", "A baker", "The old ferryman", "Her neighbour", "The schoolteacher", "A clerk")
-VERBS = ("mended", "painted", "carried", "forgot", "measured", "described", "sold", "watched over")
+# A frame is an opener (or none) and a core: len(FRAMES) * (len(OPENERS) + 1), some six thousand of them.
+SLOTS = {"p": PEOPLE, "q": PEOPLE, "l": PLACES, "a": ADJECTIVES}
+CORES = tuple(tuple(re.split(r"\{(\w)\}", frame)) for frame in FRAMES)
 
 
 def sentence(chance: random.Random) -> str:
-    one, other = (f"the {chance.choice(ADJECTIVES)} {chance.choice(NOUNS)}" for _ in range(2))
-    return f"{chance.choice(SUBJECTS)} {chance.choice(VERBS)} {one} beside {other}."
+    """One sentence of everyday narrative, without digits, quotes or names."""
+    pick = chance.random
+    core = CORES[int(pick() * len(CORES))]
+    parts = [core[0]]
+    for slot, rest in zip(core[1::2], core[2::2], strict=True):
+        if slot in "tu":
+            parts.append(f"{ADJECTIVES[int(pick() * len(ADJECTIVES))]} {NOUNS[int(pick() * len(NOUNS))]}")
+        else:
+            parts.append(SLOTS[slot][int(pick() * len(SLOTS[slot]))])
+        parts.append(rest)
+    text = re.sub(r"\ba (?=[aeiou])", "an ", "".join(parts))
+    if pick() < 0.4:
+        text = f"{OPENERS[int(pick() * len(OPENERS))]}, {text}"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def prose(chance: random.Random, chars: int) -> str:

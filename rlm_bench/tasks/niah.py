@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
 from rlm_bench import prose
 from rlm_bench.samples import Sample, flat, rng
-from rlm_bench.tasks.haystacks import HAYSTACKS, haystack, random_uuid
+from rlm_bench.tasks.haystacks import HAYSTACKS, fresh, haystack, random_uuid
 from rlm_bench.tasks.placing import across, parse, place
 from rlm_bench.tasks.task import Draft, Params, Task, one_of, positive
 
@@ -76,12 +77,14 @@ def question(kind: str, key: str) -> str:
     )
 
 
-def needle_of(kind: str, chance: random.Random) -> tuple[str, str, str, str]:
-    """Sentence, question, value and key."""
+def needle_of(
+    kind: str, hay: str, key_of: Callable[[], str], chance: random.Random
+) -> tuple[str, str, str, str]:
+    """Sentence, question, value and key: none of them in the haystack."""
     if kind == "fact":
         needle, query, value = chance.choice(SEED_FACTS)
         return needle, query, value, ""
-    value = value_of(kind, chance)
+    value = fresh(lambda: value_of(kind, chance), hay)
     if kind == "number5":
         return (
             SEED_NUMBER.format(value=value),
@@ -96,20 +99,25 @@ def needle_of(kind: str, chance: random.Random) -> tuple[str, str, str, str]:
             value,
             "",
         )
-    key = prose.key(chance)
+    key = fresh(key_of, hay)
     return sentence(kind, key, value), question(kind, key), value, key
 
 
 def build(params: Params, seed: int, index: int) -> Draft:
     size = positive(params, "size", 1_000)
-    hay_name, kind = one_of(params, "haystack", HAYSTACKS), one_of(params, "needle", KINDS)
+    name, kind = one_of(params, "haystack", HAYSTACKS), one_of(params, "needle", KINDS)
     chance = rng("niah", params, seed, index)
     pos = chance.randint(0, 40) / 40 if params["pos"] == "random" else parse(params["pos"])
-    needle, query, value, key = needle_of(kind, chance)
+    hay = haystack(name, chance, size - 100, spare=1_000)
+
+    def key() -> str:
+        return random_uuid(chance) if name == "uuids" else prose.key(chance, 1 + (name == "needles"))
+
+    needle, query, value, key_ = needle_of(kind, hay.text, key, chance)
     if isinstance(pos, str) and pos != "tail":
-        text, positions = across(haystack(hay_name, chance, size, spare=1_000), needle, pos, size, chance)
+        text, positions = across(hay, needle, pos, size, chance)
     else:
-        text, positions = place(haystack(hay_name, chance, size - len(needle)), [(pos, needle)])
+        text, positions = place(hay.within(size - len(needle)), [(pos, needle)])
     return Draft(
         context=text,
         query=query,
@@ -118,7 +126,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
             kind, kind
         ),
         scorer="value",
-        meta={"positions": positions, "needles": [needle], "keys": [key] if key else []},
+        meta={"positions": positions, "needles": [needle], "keys": [key_] if key_ else []},
     )
 
 

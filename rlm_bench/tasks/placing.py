@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 DEPTHS = (0.0, 0.05, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9, 0.95, 0.99, 1.0, "tail")
@@ -26,6 +26,11 @@ class Hay:
     """What ends a unit (a line, a sentence, a word): needles go behind one."""
     before: str = ""
     after: str = "\n"
+
+    def within(self, chars: int) -> Hay:
+        """The whole units that fit in that many characters."""
+        end = self.text.rfind(self.mark, 0, max(1, chars))
+        return replace(self, text=self.text[: end + len(self.mark)] if end >= 0 else self.text[:chars])
 
 
 def parse(pos: Any) -> float | str:

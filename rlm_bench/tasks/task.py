@@ -8,7 +8,7 @@ method wrong (or right) for nothing, and published results have suffered from ju
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlm_bench.samples import BuildError, Sample, flat, sample_id
@@ -101,12 +101,14 @@ def check(sample: Sample, solve: Callable[[Sample], Any]) -> None:
     )
     if not meta["unanswerable"]:
         require(score(sample, "").strict == 0.0, "an empty answer counts as right")
-    if meta["needles"] and meta.get("vanishes", True) and not meta["unanswerable"]:
+    if meta["needles"] and not meta["unanswerable"]:
         rest = text
         for needle in meta["needles"]:
             rest = rest.replace(needle, "")
+        found = solve(replace(sample, context=rest))
+        require(score(sample, found).strict == 0.0, "the oracle finds the answer without the needle")
         gold = sample.answer if isinstance(sample.answer, list) else [sample.answer]
-        for value in gold:
+        for value in () if meta.get("elsewhere") else gold:
             require(str(value).lower() not in rest.lower(), f"{value!r} is in the text without its needle")
 
 

@@ -50,8 +50,7 @@ def test_every_kind_of_needle_is_right_alone_or_in_a_sentence_and_wrong_when_cha
     gold = sample.answer
     assert score(sample, gold).strict == 1
     assert score(sample, f"The value is: {gold}.").strict == 1
-    other = niah.sample(needle=needle, seed=12).answer
-    assert other != gold
+    other = next(a for a in (niah.sample(needle=needle, seed=s).answer for s in range(1, 99)) if a != gold)
     assert score(sample, other).error_class == "wrong"
     listed = score(sample, f"{gold}, or {other}")
     assert (listed.strict, listed.compat, listed.error_class) == (0, 1, "extra")
