@@ -6,7 +6,7 @@ from importlib import import_module
 
 from rlm_bench.tasks.task import Task
 
-_NAMES = ("niah", "niah_multi", "vt", "multihop", "decoys", "unanswerable", "aggregation")
+_NAMES = ("niah", "niah_multi", "vt", "multihop", "decoys", "unanswerable", "aggregation", "count")
 
 
 def names() -> list[str]:

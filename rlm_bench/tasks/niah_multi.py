@@ -56,10 +56,10 @@ def build(params: Params, seed: int, index: int) -> Draft:
             "positions": [positions[asked]],
         }
         return Draft(text, question(kind, keys[asked]), values[asked], answer_type, "value", meta)
-    every = "" if mode == "mq" else "all "
+    every, named = "" if mode == "mq" else "all ", ", ".join(dict.fromkeys(keys))
     query = (
-        f"What are {every}the special magic {NOUN[kind]}s for {', '.join(dict.fromkeys(keys))} mentioned in the "
-        "provided text? Answer with the values only, separated by commas."
+        f"What are {every}the special magic {NOUN[kind]}s for {named} mentioned in the provided text? "
+        "Answer with the values only, separated by commas."
     )
     return Draft(text, query, values, answer_type, "set", meta)
 
