@@ -6,7 +6,18 @@ from importlib import import_module
 
 from rlm_bench.tasks.task import Task
 
-_NAMES = ("niah", "niah_multi", "vt", "multihop", "decoys", "unanswerable", "aggregation", "count")
+_NAMES = (
+    "niah",
+    "niah_multi",
+    "vt",
+    "multihop",
+    "decoys",
+    "unanswerable",
+    "aggregation",
+    "count",
+    "structured",
+    "shapes",
+)
 
 
 def names() -> list[str]:

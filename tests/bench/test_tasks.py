@@ -4,6 +4,12 @@ from rlm_bench import tasks
 from rlm_bench.scorers import score
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """Contexts that are files go here."""
+    monkeypatch.setenv("RLM_HOME", str(tmp_path))
+
+
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_sample_is_a_pure_function_of_its_parameters_seed_and_index(name):
     task = tasks.get(name)
