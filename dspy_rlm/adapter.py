@@ -9,8 +9,9 @@ A demo is a whole trajectory: the fields of its last step, and what came before 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import dspy
@@ -45,8 +46,8 @@ class RLMAdapter(dspy.ChatAdapter):  # type: ignore[misc]
 
 def read(text: str) -> dict[str, Any]:
     """A reply's reasoning and code.  One without code is all reasoning: it may end in a text-level final."""
-    step = replies.read(text)
-    return {"reasoning": step.prose, "code": step.code} if step.code else {"reasoning": text, "code": ""}
+    said = replies.read(text)
+    return {"reasoning": said.prose, "code": said.code} if said.code else {"reasoning": text, "code": ""}
 
 
 def read_json(text: str) -> dict[str, Any] | None:
@@ -75,55 +76,72 @@ def task(view: View) -> str:
 
 # ---- demos and worked examples
 
+MOST = 2_000  # characters that a demo keeps of one step's output: what is saved must not hold a context
+
 
 def is_demo(demo: Mapping[str, Any]) -> bool:
-    """Whether it is a step of a run, and not a raw example of a training set."""
-    return "code" in demo and "reasoning" in demo
+    """Whether it is a step of a run, or a recorded run (`dspy_rlm.examples_from_runs`); and not a raw example
+    of a training set."""
+    return ("code" in demo and "reasoning" in demo) or bool(demo.get("trajectory"))
 
 
-def demo_of(view: View, reasoning: str, code: str, turns: Sequence[Turn] | None = None) -> dict[str, Any]:
-    """A step with all that led to it, small and plain: of the card only the first line, so that what is saved
-    holds no context."""
-    turns = view.turns if turns is None else turns
-    cut = replace(view, card=view.card.partition("\n")[0])
-    return {
-        "variables_info": task(cut),
-        "repl_history": [{"reasoning": t.reasoning, "code": t.code, "output": printed(t)} for t in turns],
-        "iteration": str(len(turns) + 1),
-        "reasoning": reasoning,
-        "code": code,
-        "card": cut.card,
-        "query": view.query,
-    }
-
-
-def printed(turn: Turn) -> str:
-    return "\n".join(part for part in (turn.output.rstrip("\n"), turn.error) if part)
-
-
-def example(demo: Mapping[str, Any]) -> Example:
-    """A demo as the worked example that a strategy holds."""
-    before = demo.get("repl_history")
-    if isinstance(before, REPLHistory):
-        before = [entry.model_dump() for entry in before.entries]
-    steps = [Step(**_texts(turn)) for turn in before] if isinstance(before, list) else []
-    last = Step(str(demo["reasoning"] or ""), str(demo["code"] or ""))
-    card = demo.get("card", demo.get("variables_info", ""))
-    return Example(str(demo.get("query", "")), str(card), (*steps, last))
+def demo_of(view: View, reasoning: str, code: str) -> dict[str, Any]:
+    """A step with all that led to it, small and plain: of the card only what kind of thing each input is, and
+    long outputs cut."""
+    steps = (*map(step, view.turns), Step(reasoning, code))
+    made = Example(view.query, kinds(view.card), steps)
+    return demo(made, view.strategy.wording)
 
 
 def demo(example: Example, wording: str) -> dict[str, Any]:
     """A worked example as a demo."""
     *before, last = example.steps
-    view = View("", _strategy(wording), example.card, example.query)
-    turns = [Turn(step.reasoning, step.code, step.output) for step in before]
-    return demo_of(view, last.reasoning, last.code, turns)
+    return {
+        "variables_info": contract.task(example.card, example.query, contract.WORDINGS[wording]),
+        "repl_history": [asdict(step) for step in before],
+        "iteration": str(len(before) + 1),
+        "reasoning": last.reasoning,
+        "code": last.code,
+        "card": example.card,
+        "query": example.query,
+    }
 
 
-def _strategy(wording: str) -> Any:
-    from rlm_core.strategies import Strategy
+def saved(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A demo as it is saved: a recorded run as the worked example that it is."""
+    return found if "code" in found else demo(example(found), "full")
 
-    return Strategy("", "", wording=wording)
+
+def kinds(card: str) -> str:
+    """The first line of each input's card, which holds nothing of it; all of a card that is written
+    otherwise."""
+    return "\n\n".join(re.findall(r"^`\w+`: .*", card, re.MULTILINE)) or card
+
+
+def step(turn: Turn) -> Step:
+    """A turn as a worked example has it; a long output head and tail."""
+    output = "\n".join(part for part in (turn.output.rstrip("\n"), turn.error) if part)
+    if len(output) > MOST:
+        left_out = f"[... {len(output) - MOST:,} characters left out ...]"
+        output = f"{output[: MOST // 2]}\n{left_out}\n{output[-MOST // 2 :]}"
+    return Step(turn.reasoning, turn.code, output)
+
+
+def example(demo: Mapping[str, Any]) -> Example:
+    """A demo as the worked example that a strategy holds."""
+    steps = _steps(demo)
+    card = demo.get("card", demo.get("variables_info", ""))
+    return Example(str(demo.get("query", "")), str(card), steps)
+
+
+def _steps(demo: Mapping[str, Any]) -> tuple[Step, ...]:
+    if "code" not in demo:  # a recorded run
+        return tuple(Step(**_texts(turn)) for turn in demo["trajectory"])
+    before = demo.get("repl_history")
+    if isinstance(before, REPLHistory):
+        before = [entry.model_dump() for entry in before.entries]
+    steps = [Step(**_texts(turn)) for turn in before] if isinstance(before, list) else []
+    return (*steps, Step(str(demo["reasoning"] or ""), str(demo["code"] or "")))
 
 
 def _texts(turn: Mapping[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from rlm_core import replies
 from rlm_core.lms import Completion, LMCallError
 from rlm_core.requests import Reply
 from rlm_core.sandbox.protocol import Submission
-from rlm_core.views import View
+from rlm_core.views import Turn, View
 
 if TYPE_CHECKING:
     from dspy_rlm.module import RLM
@@ -53,14 +53,14 @@ class Front:
                 step = self.rlm.generate_action(**self._inputs(view))
             except AdapterParseError as error:
                 return _unparsed(error, meter)
-            return _reply(step, meter)
+            return _reply(step, view, meter)
 
     def ask_child(self, view: View) -> Reply:
         lm = sub_lm(self.rlm)
         chosen = {"lm": lm} if isinstance(lm, dspy.BaseLM) else {}
         with _adapted(view), dspy.context(trace=None), Meter(view) as meter, self._failing():
             try:
-                return _reply(self.rlm.generate_action(**self._inputs(view), **chosen), meter)
+                return _reply(self.rlm.generate_action(**self._inputs(view), **chosen), view, meter)
             except AdapterParseError as error:
                 return _unparsed(error, meter)
 
@@ -156,7 +156,7 @@ class AsyncFront(Front):
                 step = await _acall(self.rlm.generate_action, **self._inputs(view))
             except AdapterParseError as error:
                 return _unparsed(error, meter)
-            return _reply(step, meter)
+            return _reply(step, view, meter)
 
     async def ask_child(self, view: View) -> Reply:  # type: ignore[override]
         lm = sub_lm(self.rlm)
@@ -166,7 +166,7 @@ class AsyncFront(Front):
                 step = await _acall(self.rlm.generate_action, **self._inputs(view), **chosen)
             except AdapterParseError as error:
                 return _unparsed(error, meter)
-            return _reply(step, meter)
+            return _reply(step, view, meter)
 
     async def query(self, prompt: str, model: str | None) -> Completion:  # type: ignore[override]
         lm = sub_lm(self.rlm, model)
@@ -202,11 +202,12 @@ def _adapted(view: View) -> Iterator[None]:
 # ---- replies
 
 
-def _reply(prediction: Any, meter: Meter) -> Reply:
+def _reply(prediction: Any, view: View, meter: Meter) -> Reply:
+    """The text is what the next prompt will show of it, and what a journal keeps."""
     reasoning = str(getattr(prediction, "reasoning", "") or "")
     code = str(getattr(prediction, "code", "") or "").strip()
     step = replies.Step(reasoning, _unfenced(code), None) if code else replies.read(reasoning)
-    completion = meter.completion(f"{reasoning}\n{code}")
+    completion = meter.completion(Turn(reasoning, code).reply(view.fence))
     return Reply(step, completion.text, completion.usage, completion.model)
 
 

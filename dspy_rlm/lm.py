@@ -26,9 +26,17 @@ def local_lm(name: str | Path = "0.5b", *, cache: bool = True, **settings: Any) 
 
 def as_dspy(lm: LM, *, cache: bool = True) -> dspy.LM:
     """Any LM of `rlm_core` as a `dspy.LM`."""
-    engine = CoreEngine(lm)
+    # Its settings go into each request too, and so into the key of DSPy's cache.
+    settings = {name: getattr(lm, name, None) for name in ("temperature", "max_tokens")}
+    if stop := getattr(lm, "stop", ()):
+        settings["stop"] = list(stop)
     made = dspy.LM(
-        f"rlm/{lm.model}", engine=engine, async_engine=AsyncCoreEngine(lm), cache=cache, num_retries=0
+        f"rlm/{lm.model}",
+        engine=CoreEngine(lm),
+        async_engine=AsyncCoreEngine(lm),
+        cache=cache,
+        num_retries=0,
+        **{name: value for name, value in settings.items() if value is not None},
     )
     made.window = lm.window  # read by `dspy_rlm.usage`
     return made

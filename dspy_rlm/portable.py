@@ -4,8 +4,9 @@ as a program, and recorded runs as training examples."""
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from dspy_rlm import adapter
 from dspy_rlm.module import RLM
 from dspy_rlm.references import Kept
 from rlm_core import strategies
-from rlm_core.events import Replied, Stepped
+from rlm_core.events import Replied, Started, Stepped
 from rlm_core.home import home
 from rlm_core.journal import Journal
 from rlm_core.strategies import Strategy
+from rlm_core.views import Turn
 
 
 def strategy_of(program: dspy.Module, name: str = "optimized") -> Strategy:
@@ -35,10 +37,17 @@ def strategy_of(program: dspy.Module, name: str = "optimized") -> Strategy:
 
 def export_strategy(program: dspy.Module, path: str | Path, name: str = "") -> Strategy:
     """Writes it as JSON, for `llm rlm strategies add FILE`.  `name`: the file's own, where none is given.
-    Raises as `strategy_of`."""
+    Warns where it carries worked examples that no built-in strategy has.  Raises as `strategy_of`."""
     path = Path(path)
     strategy = strategy_of(program, name or path.stem)
     strategies.save(strategy, path)
+    known = {example for built_in in strategies.BUILT_IN.values() for example in built_in.examples}
+    if private := [example for example in strategy.examples if example not in known]:
+        warnings.warn(
+            f"{path} carries worked examples ({len(private)}): questions, code, what was printed, answers. "
+            "Look through it for private text before you share it",
+            stacklevel=2,
+        )
     return strategy
 
 
@@ -56,7 +65,8 @@ def examples_from_runs(
     source: str | None = None,
 ) -> list[dspy.Example]:
     """Recorded runs as training examples, newest first: `context` and `query` (its inputs), `answer`, and the
-    run's `trajectory`, `status` and `run` (its id).
+    run's `trajectory`, `card`, `status` and `run` (its id).  As demos of an RLM they are worked examples:
+    `dspy.LabeledFewShot(k=4).compile(rlm, trainset=...)`.
 
     journal  the file; the home folder's where None
     status   of the runs to take
@@ -76,27 +86,31 @@ def examples_from_runs(
 
 def _example(journal: Journal, row: dict[str, Any]) -> dspy.Example:
     answer = json.loads(row["answer"]) if row["answer"] else None
+    card, trajectory = _story(journal, row["id"])
     return dspy.Example(
         context=Kept(journal.path, row["id"], row["chars"]),
         query=row["query"],
         answer=answer,
-        trajectory=_trajectory(journal, row["id"]),
+        trajectory=trajectory,
+        card=card,
         status=row["status"],
         run=row["id"],
     ).with_inputs("context", "query")
 
 
-def _trajectory(journal: Journal, run: str) -> list[dict[str, str]]:
-    """The root's steps."""
+def _story(journal: Journal, run: str) -> tuple[str, list[dict[str, str]]]:
+    """What kind of thing the input was, and the root's steps."""
     steps: list[dict[str, str]] = []
-    said = ""
+    card = said = ""
     for _, _, event in journal.events(run):
         if event.path:
             continue
-        if isinstance(event, Replied):
+        if isinstance(event, Started):
+            card = adapter.kinds(event.card)
+        elif isinstance(event, Replied):
             said = event.text
         elif isinstance(event, Stepped):
             reasoning = adapter.read(said)["reasoning"]
-            output = "\n".join(part for part in (event.output.rstrip("\n"), event.error) if part)
-            steps.append({"reasoning": reasoning, "code": event.code, "output": output})
-    return steps
+            turn = Turn(reasoning, event.code, event.output, event.error)
+            steps.append(asdict(adapter.step(turn)))
+    return card, steps

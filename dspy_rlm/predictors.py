@@ -8,6 +8,7 @@ from typing import Any
 import dspy
 from dspy.primitives.repl_types import REPLHistory
 
+from dspy_rlm import adapter
 from rlm_core.strategies import DEFAULT
 
 OLD_CONTRACT = "You are tasked with producing the following outputs given the inputs"
@@ -28,17 +29,24 @@ class _Kept(dspy.Predict):  # type: ignore[misc]
 
     def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
         demos, train = self.demos, self.train
-        fields = set(self.signature.input_fields)
         try:
-            self.demos, self.train = [demo for demo in demos if fields & set(demo.keys())], []
+            self.demos, self.train = self.kept(demos), []
             state: dict[str, Any] = super().dump_state(json_mode=json_mode)
             return state
         finally:
             self.demos, self.train = demos, train
 
+    def kept(self, demos: list[Any]) -> list[Any]:
+        fields = set(self.signature.input_fields)
+        return [demo for demo in demos if fields & set(demo.keys())]
+
 
 class Action(_Kept):
     """`generate_action`."""
+
+    def kept(self, demos: list[Any]) -> list[Any]:
+        """Recorded runs as the worked examples that they are."""
+        return [adapter.saved(demo) for demo in demos if adapter.is_demo(demo)]
 
     def load_state(self, state: dict[str, Any], **kwargs: Any) -> Action:
         super().load_state(state, **kwargs)

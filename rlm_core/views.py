@@ -41,6 +41,10 @@ class View:
     closing: str = ""  # the last ask
     path: Path = ()
 
+    @property
+    def fence(self) -> str:
+        return contract.WORDINGS[self.strategy.wording].fence
+
     def messages(self) -> list[Message]:
         wording = contract.WORDINGS[self.strategy.wording]
         system = "\n\n".join(part for part in (self.contract, self.strategy.advice) if part)

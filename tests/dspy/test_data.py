@@ -86,10 +86,35 @@ def test_recorded_runs_are_training_examples(tmp_path: Path) -> None:
         assert RLM("context, query -> answer: int")(**example.inputs()).answer == len(text)
 
 
+def test_recorded_runs_serve_as_worked_examples_and_no_context_is_saved(tmp_path: Path) -> None:
+    text = "the magic word is xyzzy\n" * 1_000
+    lm = ScriptedLM(["I look.\n```repl\nprint(context)\n```", "```repl\nSUBMIT('xyzzy')\n```"])
+    CoreRLM(lm, journal=tmp_path / "j.db").completion(text, "What is the magic word?")
+    runs = examples_from_runs(tmp_path / "j.db")
+    program = dspy.LabeledFewShot(k=1).compile(RLM("context, query -> answer"), trainset=runs)
+    program.save(tmp_path / "program.json")
+    again = RLM("context, query -> answer")
+    again.load(tmp_path / "program.json")
+    for rlm in (program, again):
+        asked = Script(code("SUBMIT(context)"))
+        with dspy.context(lm=asked):
+            rlm(context="abc", query="q")
+        told = [message["content"] for message in asked.sent[0]]
+        assert told[1].startswith("`context`: str of 24,000 characters")
+        assert told[1].endswith("Question: What is the magic word?")
+        assert told[2] == "I look.\n```repl\nprint(context)\n```"
+        assert "characters left out" in told[3]
+        assert len(told[3]) < 2_200
+    assert (tmp_path / "program.json").stat().st_size < 9_000
+
+
 def test_a_dspy_run_is_recorded_too(tmp_path: Path) -> None:
-    with dspy.context(lm=Script(code("print(1)", "SUBMIT(context)"))):
+    with dspy.context(lm=Script(["I look.\n```repl\nprint(1)\n```", *code("SUBMIT(context)")])):
         RLM("context, query -> answer", journal=tmp_path / "j.db")(context="abc", query="q")
     (example,) = examples_from_runs(tmp_path / "j.db", source="dspy")
     assert example.answer == "abc"
-    assert len(example.trajectory) == 2
+    assert example.trajectory == [
+        {"reasoning": "I look.", "code": "print(1)", "output": "1"},
+        {"reasoning": "", "code": "SUBMIT(context)", "output": ""},
+    ]
     assert examples_from_runs(tmp_path / "j.db", source="llm") == []

@@ -8,7 +8,7 @@ import copy
 import dspy
 import pytest
 
-from dspy_rlm import RLM, as_dspy
+from dspy_rlm import RLM, as_dspy, local_lm
 from rlm_core import LMCallError, ScriptedLM
 
 
@@ -35,3 +35,9 @@ def test_copies_share_the_model_and_keep_settings_apart() -> None:
     assert copy.deepcopy(lm).engine is lm.engine is other.engine
     assert other.kwargs["temperature"] == 0.7
     assert lm.kwargs.get("temperature") != 0.7
+
+
+def test_settings_belong_to_the_key_of_dspys_cache() -> None:
+    short, long = local_lm(max_tokens=50), local_lm(max_tokens=500, stop=["END"])
+    assert short.kwargs == {"temperature": 0.0, "max_tokens": 50}
+    assert long.kwargs == {"temperature": 0.0, "max_tokens": 500, "stop": ["END"]}
