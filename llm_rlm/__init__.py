@@ -17,6 +17,11 @@ import llm
 
 @llm.hookimpl(trylast=True)
 def register_models(register: Callable[..., None], model_aliases: list[Any]) -> None:
+    with _never_fatal("the rlm- models"):
+        from llm_rlm import family
+
+        if family.others_are_picked(model_aliases):
+            return
     with _never_fatal("the local model"):
         from llm_rlm import local_model
 

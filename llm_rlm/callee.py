@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
@@ -168,6 +169,9 @@ class Callee:
         """A response that is not yet asked for, at the end of a conversation that holds the turns before it.
 
         Some plugins read `prompt.messages`, others walk `conversation.responses`: both find the same here."""
+        if self.key and not isinstance(model, (llm.KeyModel, llm.AsyncKeyModel)):
+            model = copy.copy(model)  # it takes no key with a call
+            model.key = self.key
         system, turns, last = _turns(_folded(messages) if folded else messages)
         if turns and not getattr(model, "supports_conversation", True):
             system, turns, last = "", [], _transcript(messages)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from typing import Any
 
+import click
 import llm
 
 from rlm_core.chat_format import failure, one_line
@@ -16,6 +18,27 @@ def no_such_model(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     told = f"did you mean {' or '.join(near)}?" if near else "`llm models` lists those there are."
     return f"there is no model {name!r}: {told}"
+
+
+def check_fragments(names: Iterable[str]) -> None:
+    """Raises click.ClickException for what `-f` cannot read: llm takes everything for a UTF-8 file, and
+    answers what is none with a traceback."""
+    for name in names:
+        if os.path.isdir(name):
+            raise click.ClickException(f"{name} is a folder: -f rlm:{name} reads what is in it")
+        if not os.path.isfile(name):  # stored, by URL or by a loader
+            continue
+        try:
+            with open(name, encoding="utf-8") as file:
+                while file.read(1 << 20):
+                    pass
+        except UnicodeDecodeError:
+            raise click.ClickException(
+                f"{name} is not UTF-8 text, and -f takes no other: -f rlm:{name} knows many encodings "
+                "and formats"
+            ) from None
+        except OSError as error:
+            raise click.ClickException(f"{name} cannot be read: {error.strerror or error}") from None
 
 
 ADVICE = {

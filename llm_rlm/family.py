@@ -36,7 +36,8 @@ class Pair(Protocol):
 def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
     """Calls llm's `register` for the twins of all `model_aliases`, the models that other plugins registered.
 
-    Raises click.ClickException where the command at hand names a twin of a model that is not there."""
+    Raises click.ClickException where the command at hand names a twin of a model that is not there, or a file
+    that llm cannot read."""
     names = {pair.model.model_id for pair in model_aliases}.union(*(pair.aliases for pair in model_aliases))
     if BUILT_IN not in names:
         register(*_built_in())
@@ -47,40 +48,60 @@ def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
     if not _must_not_show():
         for pair in pairs:
             register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
-        _check_asked(model_aliases)
+        _check_command_line(model_aliases)
 
 
 def is_twin(model_id: str) -> bool:
     return model_id == GENERIC or model_id.startswith(PREFIX)
 
 
-def _check_asked(model_aliases: list[Any]) -> None:
-    """llm itself would say no more than that the model is unknown."""
+CHECKED = "llm_rlm.checked"
+
+
+def _check_command_line(model_aliases: list[Any]) -> None:
+    """What llm itself would answer with no more than that the model is unknown, or with a traceback.  Once a
+    command: llm asks for the models several times.  Raises click.ClickException."""
     context = click.get_current_context(silent=True)
-    asked = context.params.get("model_id") if context else None
-    if context is None or context.command.name not in ("prompt", "chat") or not is_twin(asked or ""):
+    if context is None or context.command.name not in ("prompt", "chat") or CHECKED in context.meta:
         return
+    context.meta[CHECKED] = True
+    asked = context.params.get("model_id")
     known = [name for pair in model_aliases for name in (pair.model.model_id, *pair.aliases)]
-    if asked not in known:
+    if asked and is_twin(asked) and asked not in known:
         from llm_rlm.errors import no_such_model
 
-        raise click.ClickException(no_such_model(str(asked), filter(is_twin, known)))
+        raise click.ClickException(no_such_model(asked, filter(is_twin, known)))
+    if is_twin(asked or llm.get_default_model()):
+        from llm_rlm.errors import check_fragments
+
+        check_fragments(context.params.get("fragments") or ())
+
+
+def others_are_picked(model_aliases: list[Any]) -> bool:
+    """Whether `llm -q ...` picks a model, and those of other plugins answer to that.  Ours should then stay
+    away: llm takes the shortest name."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command.name != "prompt" or _goes_on(context.params):
+        return False
+    queries = context.params.get("queries") or ()
+    return bool(queries) and any(all(map(pair.matches, queries)) for pair in model_aliases)
 
 
 def _must_not_show() -> bool:
-    """Whether the command at hand lists models, or picks one by `-q`, and does not speak of us: it should
-    then answer as if the family were not there."""
+    """Whether the command at hand lists models and does not speak of us: it should then answer as if the
+    family were not there."""
     context = click.get_current_context(silent=True)
     if context is None or context.parent is None:
         return False
-    command, params = (context.parent.command.name, context.command.name), context.params
-    asked = [*(params.get("query") or ()), *(params.get("queries") or ()), *(params.get("model_ids") or ())]
-    if any(GENERIC in query.lower() for query in asked):
+    if (context.parent.command.name, context.command.name) not in {("models", "list"), ("aliases", "list")}:
         return False
-    if command in {("models", "list"), ("aliases", "list")}:
-        return True
-    goes_on = params.get("_continue") or params.get("conversation_id")
-    return context.command.name == "prompt" and bool(params.get("queries")) and not goes_on
+    asked = [*(context.params.get("query") or ()), *(context.params.get("model_ids") or ())]
+    return not any(GENERIC in query.lower() for query in asked)
+
+
+def _goes_on(params: dict[str, Any]) -> bool:
+    """Whether a conversation goes on, which may be one with a twin."""
+    return bool(params.get("_continue") or params.get("conversation_id"))
 
 
 def _built_in() -> tuple[llm.Model, llm.AsyncModel]:

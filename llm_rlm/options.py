@@ -3,13 +3,26 @@ time."""
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, Literal, cast
 
+import click
 import llm
-from pydantic import Field, create_model
+from pydantic import Field, ValidationError, create_model
+
+from llm_rlm.exits import in_command_line
 
 
 class RLMOptions(llm.Options):
+    def __init__(self, **given: Any):
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            if not in_command_line():
+                raise
+            wrong = [_in_words(each, list(type(self).model_fields)) for each in error.errors()]
+            raise click.ClickException("; ".join(wrong)) from None
+
     sub_model: str | None = Field(
         default=None,
         description="Model for the sub-calls that code makes with llm_query; by default the model itself",
@@ -58,6 +71,19 @@ class RLMOptions(llm.Options):
     dry_run: bool | None = Field(
         default=None, description="Show the size of the text and what the run may cost, and send nothing"
     )
+
+
+def _in_words(error: Any, names: list[str]) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"-o {name} {error['input']}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.7)
+    meant = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "llm models -m MODEL --options lists those there are"
+    )
+    return f"there is no option {name}: {meant}"
 
 
 def merged(base: type[llm.Options]) -> type[llm.Options]:

@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         stub = self.server.stub
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path.rstrip("/") != "/v1/chat/completions":
+        if not self.path.rstrip("/").endswith("/v1/chat/completions"):
             return self._send(error(404, f"no {self.path} here"))
         try:
             body = json.loads(content)

@@ -157,6 +157,18 @@ def test_picking_a_model_by_query_finds_the_base(cli: Any, scripted: Any) -> Non
     assert cli("-q", "r", "-q", "long", "-q", "base", "hi").output == "from rx\n"
 
 
+def test_our_own_models_are_picked_only_where_nobody_elses_answers(cli: Any, scripted: Any) -> None:
+    scripted("a-local-fake", "from theirs")
+    scripted("r-fake-4.7", "from theirs")
+    for queries in (["local"], ["4.7"], ["l", "ocal"]):
+        picked = cli(*(word for query in queries for word in ("-q", query)), "hi")
+        assert picked.output == "from theirs\n", queries
+    assert (
+        "Nothing was sent."
+        in cli("-q", "rlm", "-q", "fake-4", "-o", "dry_run", "true", "Q", input="text").output
+    )
+
+
 def test_aliases_are_not_doubled_in_their_list(cli: Any, scripted: Any) -> None:
     scripted("base", "hi", aliases=["short"])
     for command in (["aliases"], ["aliases", "list", "--json"]):
@@ -184,6 +196,22 @@ def test_a_twin_of_no_model_tells_near_names(cli: Any, scripted: Any) -> None:
         assert result.output.strip().startswith(
             "Error: there is no model 'rlm-sme-base': did you mean rlm-some-base"
         )
+
+
+@pytest.mark.parametrize("name", ["latin.txt", "binary", "folder"])
+def test_what_f_cannot_read_is_told_in_a_line(cli: Any, scripted: Any, tmp_path: Path, name: str) -> None:
+    chats = scripted("base", "unused")
+    (tmp_path / "latin.txt").write_bytes(b"x" * 3_000_000 + "Größe".encode("latin-1"))
+    (tmp_path / "binary").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (tmp_path / "folder").mkdir()
+    path = str(tmp_path / name)
+    for command in (["-m", "rlm-base"], ["chat", "-m", "rlm-base"]):
+        result = cli(*command, "-f", path, *(["Q"] if command[0] == "-m" else []), input="Q\nquit\n")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {path} is ")
+        assert f"-f rlm:{path}" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert chats == []
 
 
 def test_an_alias_that_looks_like_a_twin_is_no_error(cli: Any, scripted: Any) -> None:

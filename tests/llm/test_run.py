@@ -342,7 +342,34 @@ def test_an_unknown_option_is_refused(cli: Any, scripted: Any) -> None:
     scripted("base", "unused")
     result = cli("-m", "rlm-base", "-o", "max_iteration", "3", "Q", input=TEXT)
     assert result.exit_code == 1
-    assert "max_iteration" in result.stderr
+    assert result.stderr == "Error: there is no option max_iteration: did you mean max_iterations?\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("max_depth", "99"), "less than or equal to 8"),
+        (("max_cost", "0"), "greater than 0"),
+        (("max_iterations", "many"), "valid integer"),
+        (("sandbox", "none"), "'auto' or 'weak'"),
+    ],
+)
+@pytest.mark.parametrize("command", [[], ["chat"]], ids=["prompt", "chat"])
+def test_an_option_out_of_range_is_one_line(
+    cli: Any, scripted: Any, command: list[str], option: tuple[str, str], told: str
+) -> None:
+    scripted("base", "unused")
+    result = cli(*command, "-m", "rlm-base", "-o", *option, *([] if command else ["Q"]), input="text\nquit\n")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: -o {' '.join(option)}: input should be ")
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_options_out_of_range_raise_in_python(scripted: Any) -> None:
+    scripted("base", "unused")
+    with pytest.raises(ValueError, match="max_depth"):
+        llm.get_model("rlm-base").prompt("Q", max_depth=99)
 
 
 @pytest.mark.parametrize("strategy", ["nosuch", "{file}"])
@@ -399,6 +426,21 @@ def test_a_given_key_goes_only_to_models_that_use_the_same(cli: Any, keyed: Any)
     result = cli("-m", "rlm-base", "-R", "--key", "given", "-o", "sub_model", "small", "Q", input=TEXT)
     assert result.stdout == "y\n", result.stderr
     assert (base, small) == (["given"], ["others"])
+
+
+def test_a_given_key_reaches_a_model_that_takes_none_with_its_calls(cli: Any, plugin: Any) -> None:
+    keys = []
+
+    class Asks(llm.Model):
+        model_id, needs_key, can_stream = "base", "some", True
+
+        def execute(self, prompt, stream, response, conversation):  # type: ignore[no-untyped-def]
+            keys.append(self.get_key())
+            yield [FIND, SUBMIT][len(conversation.responses)]
+
+    plugin.add(Asks())
+    assert cli("-m", "rlm-base", "--key", "given", "Q", input=TEXT).stdout == "xyzzy\n"
+    assert keys == ["given", "given"]
 
 
 def test_a_key_set_on_the_python_object(keyed: Any) -> None:
