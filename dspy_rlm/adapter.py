@@ -107,8 +107,8 @@ def demo(example: Example, wording: str) -> dict[str, Any]:
     }
 
 
-def saved(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A demo as it is saved: a recorded run as the worked example that it is."""
+def kept(found: Any) -> Any:
+    """A demo as a program keeps it: a recorded run is made the worked example that it is."""
     return found if "code" in found else demo(example(found), "full")
 
 

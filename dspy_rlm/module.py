@@ -265,7 +265,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         signature = getattr(self.generate_action, "signature", self.action_signature)
         demos = getattr(self.generate_action, "demos", None) or []
         examples = tuple(adapter.example(demo) for demo in demos if adapter.is_demo(demo))
-        return replace(self.strategy, advice=signature.instructions, examples=examples)
+        return replace(self.strategy, advice=inputs.own_instructions(signature), examples=examples)
 
     def _rules(self, factory: Any) -> str:
         rules = "" if factory is RestrictedInterpreter else getattr(factory, "execution_instructions", "")

@@ -9,6 +9,7 @@ import dspy
 from dspy.primitives.repl_types import REPLHistory
 
 from dspy_rlm import adapter
+from dspy_rlm.inputs import default_instructions
 from rlm_core.strategies import DEFAULT
 
 OLD_CONTRACT = "You are tasked with producing the following outputs given the inputs"
@@ -21,20 +22,18 @@ final outputs."""
 
 
 class _Kept(dspy.Predict):  # type: ignore[misc]
-    """A predictor whose saved state holds no raw training examples: their inputs are whole contexts."""
+    """A predictor without raw training examples among its demos, where optimizers put them: they show no step
+    of a run, and their inputs are whole contexts, which would be saved."""
 
     signature: Any
-    demos: list[Any]
-    train: list[Any]
 
-    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
-        demos, train = self.demos, self.train
-        try:
-            self.demos, self.train = self.kept(demos), []
-            state: dict[str, Any] = super().dump_state(json_mode=json_mode)
-            return state
-        finally:
-            self.demos, self.train = demos, train
+    @property
+    def demos(self) -> list[Any]:
+        return self._demos
+
+    @demos.setter
+    def demos(self, demos: list[Any]) -> None:
+        self._demos = self.kept(demos)
 
     def kept(self, demos: list[Any]) -> list[Any]:
         fields = set(self.signature.input_fields)
@@ -45,8 +44,8 @@ class Action(_Kept):
     """`generate_action`."""
 
     def kept(self, demos: list[Any]) -> list[Any]:
-        """Recorded runs as the worked examples that they are."""
-        return [adapter.saved(demo) for demo in demos if adapter.is_demo(demo)]
+        """Steps of runs; recorded runs become the worked examples that they are."""
+        return [adapter.kept(demo) for demo in demos if adapter.is_demo(demo)]
 
     def load_state(self, state: dict[str, Any], **kwargs: Any) -> Action:
         super().load_state(state, **kwargs)
@@ -68,9 +67,10 @@ class Extract(_Kept):
 
 def action_signature(task: str, advice: str) -> Any:
     """Fields as upstream's, so that its programs load; the instructions are the strategy's advice, after the
-    task's own docstring."""
-    return (
-        dspy.Signature({}, "\n\n".join(part for part in (task, advice) if part) or " ")
+    task's own docstring.  Where there is neither, they are DSPy's own words for none, which are not sent
+    (see `dspy_rlm.inputs.own_instructions`)."""
+    made = (
+        dspy.Signature({})
         .append("variables_info", dspy.InputField(desc="The inputs' card, and the question"), type_=str)
         .append(
             "repl_history", dspy.InputField(desc="Previous REPL steps and their outputs"), type_=REPLHistory
@@ -79,6 +79,8 @@ def action_signature(task: str, advice: str) -> Any:
         .append("reasoning", dspy.OutputField(desc="What is known, and what to do next"), type_=str)
         .append("code", dspy.OutputField(desc="Python code to run next, in a ```repl block"), type_=str)
     )
+    instructions = "\n\n".join(part for part in (task, advice) if part)
+    return made.with_instructions(instructions or default_instructions(made))
 
 
 def extract_signature(signature: type[dspy.Signature], task: str) -> Any:

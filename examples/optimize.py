@@ -117,7 +117,7 @@ def miprov2(bench: Bench) -> Any:
     optimizer = dspy.MIPROv2(
         metric=right,
         auto=None,
-        num_candidates=3,
+        num_candidates=5,
         teacher_settings={"lm": bench.teacher_lm},
         prompt_model=bench.teacher_lm.copy(max_tokens=400),
         max_bootstrapped_demos=bench.demos,
@@ -130,7 +130,7 @@ def miprov2(bench: Bench) -> Any:
         teacher=bench.teacher,
         trainset=bench.train,
         valset=bench.dev,
-        num_trials=4,
+        num_trials=6,
         minibatch=False,
         # What the proposer is told is short, as a small model reads it.
         program_aware_proposer=False,
