@@ -36,12 +36,12 @@ def submitted(value: Any, literal: bool = False, output: str = "") -> Done:
 class Stage:
     """Performs a tree's jobs.
 
-    replies  what the root LM says, in turn; a `Failed` fails the call
+    replies  what the root LM says, in turn, or a function of its view; a `Failed` fails the call
     cells    code -> what it does: a Done, or a list of HostCalls and a Done at its end
     answer   what sub-calls say"""
 
     run: Run
-    replies: list[Any]
+    replies: Any
     cells: dict[str, Any] = field(default_factory=dict)
     answer: Callable[[str], Any] = lambda prompt: f"<{prompt}>"
     tool: Callable[..., Any] = lambda *args: None
@@ -76,7 +76,7 @@ class Stage:
         request = job.request
         if isinstance(request, Ask):
             self.views.append(request.view)
-            reply = self.replies.pop(0)
+            reply = self.replies(request.view) if callable(self.replies) else self.replies.pop(0)
             return reply if isinstance(reply, Failed) else Reply.read(Completion(reply, USED, "root"))
         if isinstance(request, Query):
             text = self.answer(request.prompts[0])
@@ -113,9 +113,10 @@ def a_run(
     return Run(task, more.pop("budget", Budget(limits)), strategy, tools, **more)
 
 
-def stage(replies: list[Any], cells: dict[str, Any] | None = None, **more: Any) -> Stage:
+def stage(replies: Any, cells: dict[str, Any] | None = None, **more: Any) -> Stage:
     own = {key: more.pop(key) for key in ("answer", "tool", "concurrency", "record") if key in more}
-    return Stage(a_run(**more), list(replies), cells or {}, **own)
+    replies = replies if callable(replies) else list(replies)
+    return Stage(a_run(**more), replies, cells or {}, **own)
 
 
 def llm_query(prompt: str) -> HostCall:
