@@ -20,11 +20,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """A run (the root's or a child's) begins."""
+    """A run (the root's or a child's) begins.  `text`: a child's own context, where it is one text."""
 
     query: str
     chars: int  # characters of its context
     card: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class ToolUsed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stepped(Event):
-    """A step is over: what its code printed and how it failed, as the model will read it in `shown`."""
+    """A step is over: what its code printed and how it failed, as the model will read it in `shown`.
+    `looked`: where `grep` had hits and `chunks` cut the inputs up: (helper, text, start, length)."""
 
     turn: int
     code: str
@@ -103,6 +105,7 @@ class Stepped(Event):
     error: str
     shown: str
     seconds: float = 0.0
+    looked: tuple[tuple[str, str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

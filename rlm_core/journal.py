@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 import threading
 import time
 import uuid
@@ -35,11 +36,11 @@ import msgspec
 from rlm_core import events, strategies
 from rlm_core.context import Context
 from rlm_core.contract import Tool
-from rlm_core.events import Ended, Event, Resumed, SubCalled
+from rlm_core.events import Ended, Event, Resumed, Started, SubCalled
 from rlm_core.limits import Budget, Limits
 from rlm_core.lms import Completion
 from rlm_core.loop import Result, Run, Task
-from rlm_core.pieces import Pieces
+from rlm_core.pieces import Piece, Pieces
 from rlm_core.requests import Ask, Failed, Query, Reply, Request, UseTool
 from rlm_core.sandbox import values
 from rlm_core.tree import Key
@@ -80,6 +81,11 @@ MIGRATIONS: dict[int, str] = {
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Reply, Completion, Failed)}
 """Of answers; anything else, what tools return, is "value"."""
+
+QUOTING = {"SubCalled": "prompt", "Started": "text"}
+"""Fields of events that may quote much of the inputs; they are kept as pieces."""
+
+LITERAL = 4_000  # characters of a child's context that are kept beside what it quotes
 
 Answers = dict[tuple[str, int, int], sqlite3.Row]
 """Rows of `answers` by (path, number, slot)."""
@@ -235,17 +241,20 @@ class Journal:
         with closing(self.connect()) as db:
             for at, number, kind, data in db.execute(query, (row["id"],)):
                 fields = json.loads(data)
-                if kind == "SubCalled":
-                    fields["prompt"] = _joined(fields["prompt"], pieces, quoted)
+                if (name := QUOTING.get(kind)) and name in fields:
+                    fields[name] = _joined(fields[name], pieces, quoted)
                 yield at, number, msgspec.convert(fields, EVENT_TYPES[kind])
 
-    def quotations(self, run: str) -> dict[tuple[str, int, int], list[tuple[str, int, int]]]:
-        """What sub-calls were given of the inputs: (name, start, length) by (path, number, slot)."""
-        query = "SELECT path, number, slot, data FROM events WHERE run = ? AND type = 'SubCalled'"
+    def quotations(self, run: str, kind: str = "SubCalled") -> dict[tuple[str, int, int], list[Piece]]:
+        """What sub-calls, or children ("Started"), were given, as pieces, by (path, number, slot)."""
+        query = "SELECT path, number, slot, data FROM events WHERE run = ? AND type = ?"
         with closing(self.connect()) as db:
             return {
-                (path, number, slot): [tuple(p) for p in json.loads(data)["prompt"] if isinstance(p, list)]
-                for path, number, slot, data in db.execute(query, (self.run(run)["id"],))
+                (path, number, slot): [
+                    piece if isinstance(piece, str) else tuple(piece)
+                    for piece in json.loads(data).get(QUOTING[kind], ())
+                ]
+                for path, number, slot, data in db.execute(query, (self.run(run)["id"], kind))
             }
 
     def spent(self, run: str) -> dict[str, Any]:
@@ -414,9 +423,12 @@ class Recorder:
             event = replace(event, answer=_plain(event.answer))
         data = msgspec.to_builtins(event, enc_hook=str)
         path, kind = _path(event.path), type(event).__name__
+        if name := QUOTING.get(kind):
+            data[name] = self._pieces.cut(data[name])
+        if isinstance(event, Started):
+            data["text"] = [_unless_long(piece) for piece in data["text"]]
         if isinstance(event, SubCalled):
             slot = event.slot
-            data["prompt"] = self._pieces.cut(event.prompt)
         else:  # several of one type may come at one request
             slot = self._places[path, number, kind]
             self._places[path, number, kind] += 1
@@ -488,6 +500,11 @@ class Recorder:
         self.problem = self.problem or f"this run is not, or not wholly, in the journal: {where}{error}"
 
 
+def _unless_long(piece: Piece) -> Piece:
+    """What a child was given beside quotations may be as long as it likes, and is made again by a resume."""
+    return ("", 0, len(piece)) if isinstance(piece, str) and len(piece) > LITERAL else piece
+
+
 def _encodable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
@@ -528,14 +545,15 @@ def _asked(request: Request[Any]) -> str:
 
 
 def _joined(pieces: list[Any], texts: Pieces | None, quoted: int | None) -> str:
-    if texts is not None and quoted is None:
-        return texts.join(pieces)
-    return "".join(piece if isinstance(piece, str) else _told(piece, texts, quoted or 0) for piece in pieces)
+    most = sys.maxsize if quoted is None else quoted
+    return "".join(piece if isinstance(piece, str) else _told(piece, texts, most) for piece in pieces)
 
 
 def _told(piece: list[Any], texts: Pieces | None, quoted: int) -> str:
     """A quotation of the inputs, its middle left out."""
     name, start, length = piece
+    if not name:
+        return f"[... {length:,} characters ...]"
     if texts is None or not quoted:
         return f"[{length:,} characters of {name} from {start:,} on]"
     if length <= 2 * quoted:

@@ -122,7 +122,7 @@ class Run:
     def steps(self) -> Generator[Request[Any] | Event, Any, Result]:
         """Yields requests and events, gives the result."""
         chars = sum(context.chars for context in self.task.inputs.values())
-        yield Started(self.path, self.task.query, chars, self.card)
+        yield Started(self.path, self.task.query, chars, self.card, self._given())
         for context in self.task.inputs.values():
             for note in context.notes:
                 yield Noted(self.path, note)
@@ -211,6 +211,11 @@ class Run:
                     return settled
                 return replace(settled, status="limit", reason="iterations")
         return self.result("limit", "iterations")
+
+    def _given(self) -> str:
+        """The text that a child was given."""
+        context = self.task.inputs.get("context") if self.path else None
+        return context.value if context is not None and isinstance(context.value, str) else ""
 
     # ---- a step's code, and what it asks of the host
 
@@ -367,7 +372,7 @@ class Run:
         )
         reasoning = step.prose or ("" if step.code else finals.as_text(step.final))
         self.history.add(Turn(reasoning, step.code, done.output, error, shown))
-        return Stepped(self.path, turn, step.code, done.output, error, shown, done.seconds)
+        return Stepped(self.path, turn, step.code, done.output, error, shown, done.seconds, done.looked)
 
     def _view(self, turns: tuple[Turn, ...], closing: str = "") -> View:
         return View(self.contract, self.strategy, self.card, self.task.query, turns, closing, self.path)

@@ -17,13 +17,14 @@ STRIDE = 1_024  # every so many characters a block is remembered: any quotation 
 MISSES = (
     64  # blocks that were recognised for nothing, after which a text is left as it is: it may be repetitive
 )
+UNQUOTED = 1 << 17  # characters that quote nothing, after which the rest is left as it is
 
 
 class Pieces:
     """Cuts texts up along `inputs` (name in the REPL -> value), and joins them again."""
 
     def __init__(self, inputs: Mapping[str, Any]):
-        self.texts = dict(_texts(inputs))  # name, as in code -> text
+        self.texts = {name: text for name, text in texts_of(inputs) if len(text) >= STRIDE}
 
     def cut(self, text: str) -> list[Piece]:
         """`text` as pieces; a text that quotes nothing long is itself alone."""
@@ -31,7 +32,7 @@ class Pieces:
             return [text]
         pieces: list[Piece] = []
         begin = at = misses = 0  # `text[begin:at]` is not yet in a piece
-        while at + BLOCK <= len(text) and misses < MISSES and self._index:
+        while at + BLOCK <= len(text) and misses < MISSES and at - begin < UNQUOTED and self._index:
             place = self._index.get(text[at : at + BLOCK])
             if place is None:
                 at += 1
@@ -68,7 +69,8 @@ class Pieces:
         return index
 
 
-def _texts(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+def texts_of(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The texts among inputs, and among their items, each with its name as in code."""
     texts = []
     for name, value in inputs.items():
         if isinstance(value, str):
@@ -77,7 +79,7 @@ def _texts(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
             texts += [(f"{name}[{key!r}]", item) for key, item in value.items() if isinstance(item, str)]
         elif isinstance(value, (list, tuple)):
             texts += [(f"{name}[{at}]", item) for at, item in enumerate(value) if isinstance(item, str)]
-    return [(name, text) for name, text in texts if len(text) >= STRIDE]
+    return texts
 
 
 def _shared(one: str, at: int, other: str, offset: int) -> int:

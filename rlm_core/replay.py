@@ -89,7 +89,7 @@ def _place(event: Event, number: int) -> tuple[Any, ...]:
 def _comparable(event: Event) -> Event:
     """As it is written, without what may differ: times, and what the model read of them."""
     if isinstance(event, Stepped):
-        event = replace(event, seconds=0.0, shown="")
+        event = replace(event, seconds=0.0, shown="", looked=())
     written = json.loads(json.dumps(msgspec.to_builtins(event, enc_hook=str)))
     return msgspec.convert(written, type(event))
 

@@ -57,6 +57,7 @@ class Step:
     shown: str = ""
     seconds: float = 0.0  # its code's own running time
     end: float | None = None
+    looked: tuple[tuple[str, str, int, int], ...] = ()  # by grep and chunks: (helper, text, start, length)
     calls: list[Call] = field(default_factory=list)
     children: list[Trace] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,6 +76,7 @@ class Trace:
     status: str = ""
     answer: Any = None
     reason: str = ""
+    text: str = ""  # a child's own context
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -98,7 +100,7 @@ def trace(events: Iterable[tuple[float, int, Event]]) -> Trace | None:
     for wall, number, event in told:
         at = wall - sum(end - start for start, end in breaks if end <= wall)
         if isinstance(event, Started):
-            run = Trace(event.path, event.query, event.chars, event.card, at)
+            run = Trace(event.path, event.query, event.chars, event.card, at, text=event.text)
             if event.path:
                 runs[event.path[:-1]].steps[-1].children.append(run)
             runs[event.path] = run
@@ -139,5 +141,6 @@ def _place(run: Trace, at: float, number: int, event: Event) -> None:
         case Stepped():
             step.code, step.output, step.error = event.code, event.output, event.error
             step.shown, step.seconds, step.end = event.shown, event.seconds, at
+            step.looked = event.looked
         case Noted():
             step.notes.append(event.text)

@@ -12,12 +12,12 @@ import html
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlm_core.journal import Journal, JournalError, state
-from rlm_core.pieces import Pieces
+from rlm_core.pieces import Piece, texts_of
 from rlm_core.trace import Call, Step, Trace, trace
 
 QUOTED = 400  # characters of each end of a quotation of the inputs in a prompt
@@ -27,6 +27,7 @@ LEAST = 24  # characters of a fragment that is looked for
 HERE = Path(__file__).parent
 
 Span = tuple[str, int, int]  # name of an input, start, length
+Quotations = Mapping[tuple[str, int, int], list[Span]]
 
 
 def page(journal: Journal, row: Mapping[str, Any]) -> str:
@@ -56,9 +57,13 @@ def _inert(data: str) -> str:
 
 def _data(journal: Journal, row: Mapping[str, Any]) -> dict[str, Any]:
     told = trace(journal.events(row["id"], quoted=QUOTED))
-    quotations = journal.quotations(row["id"])
+    quotations: Quotations = {
+        place: [piece for piece in pieces if not isinstance(piece, str)]
+        for place, pieces in journal.quotations(row["id"]).items()
+    }
+    given = {path: pieces for (path, _, _), pieces in journal.quotations(row["id"], "Started").items()}
     try:
-        texts = Pieces(journal.inputs(row)).texts
+        texts = dict(texts_of(journal.inputs(row)))
     except JournalError:
         texts = {}
     finder = _Finder(texts)
@@ -68,23 +73,25 @@ def _data(journal: Journal, row: Mapping[str, Any]) -> dict[str, Any]:
     answer = None if row["answer"] is None else json.loads(row["answer"])
     facts |= {"status": state(row), "answer": _shown(answer), "query": _cut(row["query"])}
     spans = [span for quoted in quotations.values() for span in quoted]
-    return {
-        "run": facts,
-        "inputs": _sizes(texts, spans, row["chars"]),
-        "root": _run(told, quotations, finder) if told else None,
-    }
+    spans += [span[1:] for step in told.steps for span in step.looked] if told else []
+    root = _run(told, quotations, given, finder) if told else None
+    inputs = _sizes(texts, spans, row["chars"])
+    return {"run": facts, "inputs": inputs, "root": root, "late": finder.late}
 
 
 def _sizes(texts: Mapping[str, str], spans: list[Span], chars: int) -> list[list[Any]]:
     """[name, characters] of the inputs; where they were not kept, as far as is known."""
     if texts:
         return [[name, len(text)] for name, text in texts.items()]
-    names = dict.fromkeys(name for name, _, _ in spans)
-    ends = {name: max(start + length for other, start, length in spans if other == name) for name in names}
+    ends: dict[str, int] = {}
+    for name, start, length in spans:
+        ends[name] = max(ends.get(name, 0), start + length)
     return [[name, chars if len(ends) == 1 else end] for name, end in ends.items()]
 
 
-def _run(run: Trace, quotations: Mapping[Any, list[Span]], finder: _Finder) -> dict[str, Any]:
+def _run(
+    run: Trace, quotations: Quotations, given: Mapping[str, list[Piece]], finder: _Finder
+) -> dict[str, Any]:
     path = ".".join(map(str, run.path))
     return {
         "path": path,
@@ -96,11 +103,18 @@ def _run(run: Trace, quotations: Mapping[Any, list[Span]], finder: _Finder) -> d
         "status": run.status,
         "answer": _shown(run.answer),
         "reason": _cut(run.reason),
-        "steps": [_step(step, path, quotations, finder) for step in run.steps],
+        "text": _cut(run.text),
+        "steps": [_step(step, path, quotations, given, finder) for step in run.steps],
     }
 
 
-def _step(step: Step, path: str, quotations: Mapping[Any, list[Span]], finder: _Finder) -> dict[str, Any]:
+def _step(
+    step: Step, path: str, quotations: Quotations, given: Mapping[str, list[Piece]], finder: _Finder
+) -> dict[str, Any]:
+    looked = step.looked
+    if path:
+        own = given.get(path, ())
+        looked = tuple((helper, *part) for helper, *span in looked for part in _in_inputs(span, own))
     return {
         "turn": step.turn,
         "asked": step.asked,
@@ -116,8 +130,9 @@ def _step(step: Step, path: str, quotations: Mapping[Any, list[Span]], finder: _
             _call(call, quotations.get((path, call.batch, call.slot), ()) or finder.find(call.prompt))
             for call in step.calls
         ],
-        "children": [_run(child, quotations, finder) for child in step.children],
+        "children": [_run(child, quotations, given, finder) for child in step.children],
         "spans": finder.find(step.output),
+        "looked": looked,
     }
 
 
@@ -138,6 +153,18 @@ def _call(call: Call, spans: Any) -> dict[str, Any]:
     }
 
 
+def _in_inputs(span: Sequence[Any], given: Iterable[Piece]) -> Iterator[Span]:
+    """Where in the whole run's inputs a place in a child's context is, as far as that quotes them."""
+    _, start, length = span
+    begin = 0  # of the piece, in the child's context
+    for piece in given:
+        size = len(piece) if isinstance(piece, str) else piece[2]
+        first, last = max(start, begin), min(start + length, begin + size)
+        if first < last and not isinstance(piece, str) and piece[0]:
+            yield piece[0], piece[1] + first - begin, last - first
+        begin += size
+
+
 def _shown(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value if value is None else _cut(value)
@@ -152,13 +179,15 @@ def _cut(text: str) -> str:
 
 
 class _Finder:
-    """Finds where in the inputs something stands that was printed or sent: the first place of each fragment.
-    It stops looking when its time is over."""
+    """Finds where in the inputs something stands that was printed or sent: a place of each fragment.  It
+    stops looking when its time is over, and says so in `late`."""
 
     def __init__(self, texts: Mapping[str, str]):
         self.texts = texts
         self.until = time.monotonic() + FINDING
+        self.late = False
         self.known: dict[str, Span | None] = {}
+        self.reached = dict.fromkeys(texts, 0)  # where the last was found: the next is often right behind
 
     def find(self, text: str) -> list[Span]:
         places = map(self._place, dict.fromkeys(_fragments(text)))
@@ -167,10 +196,21 @@ class _Finder:
     def _place(self, fragment: str) -> Span | None:
         if fragment not in self.known:
             if time.monotonic() > self.until:
+                self.late = True
                 return None
-            found = ((name, text.find(fragment), len(fragment)) for name, text in self.texts.items())
-            self.known[fragment] = next((place for place in found if place[1] >= 0), None)
+            found = (self._in(name, fragment) for name in self.texts)
+            self.known[fragment] = next((place for place in found if place), None)
         return self.known[fragment]
+
+    def _in(self, name: str, fragment: str) -> Span | None:
+        text, reached = self.texts[name], self.reached[name]
+        at = text.find(fragment, reached)
+        if at < 0:
+            at = text.find(fragment, 0, reached + len(fragment))
+        if at < 0:
+            return None
+        self.reached[name] = at
+        return name, at, len(fragment)
 
 
 def _fragments(text: str) -> Iterator[str]:

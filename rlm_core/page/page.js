@@ -42,7 +42,8 @@ function addRun(run, up) {
 
 function addStep(step, up, depth) {
   const asking = step.asking;
-  const first = step.code.split("\n").find(text => text.trim() && !text.trim().startsWith("#"));
+  const lines = step.code.split("\n").filter(text => text.trim());
+  const first = lines.find(text => !/^\s*(#|import |from )/.test(text)) || lines[0];
   const end = step.end || (asking && asking.end) || step.asked;
   const made = item("step", up, {
     step, depth, start: asking ? asking.end - asking.seconds : step.asked, end, spans: step.spans,
@@ -264,12 +265,20 @@ function detail(one) {
   const panel = $("detail");
   panel.replaceChildren(el("h2", "", one.kind === "step" ? `Step ${one.step.turn}${one.depth ? ` of child ${one.up.run.path}` : ""}` : one.label));
   const show = (title, text, kind) => { if (text) panel.append(el("h3", "", title), block(text, kind)); };
+  const folded = (title, text) => {
+    if (!text) return;
+    const box = el("details");
+    box.open = Boolean(needle) && text.toLowerCase().includes(needle);
+    box.append(el("summary", "", title), block(text));
+    panel.append(box);
+  };
   if (one.run) {
     panel.append(el("p", "", `${one.run.status || "not ended"} · ${count(one.run.chars)} characters · ${one.much}`));
     show("Question", one.run.query);
     show("Answer", one.run.answer);
     show("Reason", one.run.reason);
-    show("What the root model is told of the text", one.run.card);
+    show("What it was given", one.run.text);
+    folded("What the root model is told of the text", one.run.card);
   } else if (one.step) {
     const step = one.step, asking = step.asking;
     panel.append(el("p", "", asking ? used(asking) : "not answered"));
@@ -283,7 +292,7 @@ function detail(one) {
     beside.append(left, right);
     panel.append(beside);
     for (const note of step.notes) show("Note", note);
-    show("What the model read of it", step.shown);
+    folded("What the model read of it", step.shown);
   } else if (one.kind === "batch") {
     const times = one.calls.map(call => call.seconds).sort((a, b) => a - b);
     panel.append(el("p", "", `the whole batch ${one.much}; one call ${seconds(times[0])} to ${seconds(times.at(-1))}, half of them under ${seconds(times[times.length >> 1])}`));
@@ -423,9 +432,15 @@ $("time").addEventListener("mousemove", event => { const bar = under(event); tip
 $("time").addEventListener("mouseleave", event => tip(event, ""));
 $("time").addEventListener("click", event => { const bar = under(event); if (bar) { choose(bar.one); tree.focus(); } });
 
-// ---- the coverage strip: one lane for what sub-calls were given, one for what was printed
+// ---- the coverage strip: a lane for each way of looking into the inputs
 
-const LANES = [["sub", "sent to sub-calls", one => one.kind === "sub"], ["root", "printed for the root model", one => one.kind === "step"]];
+const looked = helper => one => one.kind === "step" ? one.step.looked.filter(span => span[0] === helper).map(span => span.slice(1)) : [];
+const LANES = [
+  ["chunks", "cut into chunks", looked("chunks")],
+  ["sub", "sent to sub-calls", one => one.kind === "sub" ? one.spans : []],
+  ["grep", "found by grep", looked("grep")],
+  ["root", "printed for the root model", one => one.kind === "step" ? one.spans : []],
+];
 const starts = new Map();
 let size = 0;
 for (const [name, chars] of DATA.inputs) { starts.set(name, size); size += chars; }
@@ -435,24 +450,25 @@ function drawStrip() {
   const [pen, width] = prepare($("strip"), LANES.length * 18 + 6);
   const scale = (width - 2 * PAD) / size;
   const fill = (spans, y, high) => {
-    for (const [name, start, length] of spans) pen.fillRect(PAD + (starts.get(name) + start) * scale, y, Math.max(1.5, length * scale), high);
+    for (const [name, start, length] of spans) if (starts.has(name)) pen.fillRect(PAD + (starts.get(name) + start) * scale, y, Math.max(1.5, length * scale), high);
   };
-  LANES.forEach(([kind, , wanted], lane) => {
+  LANES.forEach(([kind, , spans], lane) => {
     const y = 4 + lane * 18;
     pen.fillStyle = style("line");
     pen.fillRect(PAD, y, width - 2 * PAD, 14);
     pen.fillStyle = style(kind);
     pen.globalAlpha = 0.75;
-    for (const one of all) if (wanted(one)) fill(one.spans, y, 14);
+    for (const one of all) fill(spans(one), y, 14);
     pen.globalAlpha = 1;
-    if (chosen && wanted(chosen)) { pen.fillStyle = style("failed"); fill(chosen.spans, y + 4, 6); }
+    if (chosen) { pen.fillStyle = style("ink"); fill(spans(chosen), y + 5, 4); }
   });
   pen.fillStyle = style("ink");
   for (const begin of [...starts.values()].slice(1)) pen.fillRect(PAD + begin * scale, 2, 1, LANES.length * 18);
 }
 
-function covered(wanted) {
-  const spans = all.filter(wanted).flatMap(one => one.spans.map(([name, start, length]) => [starts.get(name) + start, starts.get(name) + start + length]));
+function covered(lane) {
+  const known = all.flatMap(lane).filter(([name]) => starts.has(name));
+  const spans = known.map(([name, start, length]) => [starts.get(name) + start, starts.get(name) + start + length]);
   let sum = 0, reached = 0;
   for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
     sum += Math.max(0, end - Math.max(start, reached));
@@ -494,8 +510,8 @@ for (const kind of ["root", "code", "sub", "child", "tool", "failed"]) {
 $("time").setAttribute("aria-label", `Time line of ${plural(bars.length, "call")} and steps over ${seconds(total.end - total.start)}; the tree below holds the same`);
 if (size) {
   $("coverage").hidden = false;
-  $("covered").append(`Of ${count(size)} characters: `);
-  for (const [kind, what, wanted] of LANES) $("covered").append(swatch(kind, `${share(covered(wanted) / size)} ${what}`), " ");
+  $("covered").append(`Of ${count(size)} characters${DATA.late ? ", at least" : ""}: `);
+  for (const [kind, what, lane] of LANES) $("covered").append(swatch(kind, `${share(covered(lane) / size)} ${what}`), " ");
   $("strip").setAttribute("aria-label", $("covered").textContent);
 }
 flatten();

@@ -60,17 +60,25 @@ class Submission:
     literal: bool = False
 
 
+Span = tuple[str, str, int, int]
+"""(helper, text, start, length): where `grep` had hits, or what `chunks` cut up.  `text` is what code would
+write for it: `context`, `context['a.txt']`."""
+MAX_SPANS = 2_000  # of one cell
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The cell is over.  `output`: what it printed, head and tail with the count of what was cut between
     them.  `error`: its traceback as the model should see it, or None.  `variables`: name -> short
-    description ("list, 3 items") of what the code has made so far.  `seconds`: its own running time."""
+    description ("list, 3 items") of what the code has made so far.  `seconds`: its own running time.
+    `looked`: where its helpers looked in the inputs."""
 
     output: str
     error: str | None = None
     submitted: Submission | None = None
     variables: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    looked: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

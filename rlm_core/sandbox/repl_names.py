@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from rlm_core.sandbox import search
 from rlm_core.sandbox.describe import variables
+from rlm_core.sandbox.looked import Looked
 from rlm_core.sandbox.plain import plain
 from rlm_core.sandbox.protocol import Repl, Submission
 
@@ -58,6 +59,7 @@ class Names:
     ) -> None:
         self._repl, self._inputs, self._names = repl, inputs, names
         self._call, self._emit, self._submit = call, emit, submit
+        self.looked = Looked(inputs)
         own = {
             "grep": self.grep,
             "chunks": self.chunks,
@@ -120,9 +122,12 @@ class Names:
         ]
         finder = search.any_of(of)
         found: list[search.Line] = []
-        for name, leaf in search.leaves(self.whole() if text is None else text):
+        where = self.whole() if text is None else text
+        for name, leaf in search.leaves(where):
             room = None if max is None else max - len(found)
-            found += islice(search.lines(name, leaf, finder(leaf), around), room)
+            lines = list(islice(search.lines(name, leaf, finder(leaf), around), room))
+            self.looked.add("grep", where, name, leaf, lines)
+            found += lines
             if max is not None and len(found) >= max:
                 break
         if not found and not (regex or compiled) and any(_REGEX_LIKE.search(str(p)) for p in patterns):
@@ -141,8 +146,13 @@ class Names:
             raise ValueError("chunks needs a size of at least 1")
         if not 0 <= overlap < size:
             raise ValueError(f"the overlap must be less than the size: 0 to {size - 1}, not {overlap}")
-        leaves = search.leaves(self.whole() if text is None else text)
-        return [piece for name, leaf in leaves for piece in search.pieces(name, leaf, size, overlap)]
+        where = self.whole() if text is None else text
+        found: list[search.Piece] = []
+        for name, leaf in search.leaves(where):
+            pieces = list(search.pieces(name, leaf, size, overlap))
+            self.looked.add("chunks", where, name, leaf, pieces)
+            found += pieces
+        return found
 
     @_named("SHOW_VARS")
     def show_vars(self) -> dict[str, str]:

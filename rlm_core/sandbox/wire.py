@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume, Submission
+from rlm_core.sandbox.protocol import MAX_SPANS, Done, Execute, HostCall, Resume, Span, Submission
 from rlm_core.sandbox.values import MAX_NODES, Decoder, Packer, encode
 
 HEADER = struct.Struct("<I")
@@ -64,6 +64,7 @@ class _Done(_Frame, tag="done"):
     submitted: tuple[Literal["submit", "not_found"], Any, bool] | None
     variables: Any
     seconds: float
+    looked: Any = ()
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ def encode_from_worker(frame: HostCall | Done | Ready | Refused, ran: Seconds = 
                     None if done is None else (done.kind, pack(done.values), done.literal),
                     pack(frame.variables),
                     frame.seconds,
+                    pack(frame.looked),
                 )
             case Ready(walls):
                 return _Ready(walls)
@@ -156,7 +158,8 @@ def decode_from_worker(
                 _text(description)
             error = None if done.error is None else _text(done.error)
             seconds = _seconds(done.seconds)
-            return Done(_text(done.output), error, submission, variables, seconds), _seconds(done.ran)
+            looked = tuple(map(_span, _tuple(done.looked)[:MAX_SPANS]))
+            return Done(_text(done.output), error, submission, variables, seconds, looked), _seconds(done.ran)
         case _Ready(walls):
             return Ready(walls), 0.0
         case _Refused(what, reason):
@@ -180,6 +183,13 @@ def _by_name(value: Any) -> dict[str, Any]:
     if type(value) is not dict or not all(type(name) is str for name in value):
         raise TypeError("a dict by name was due")
     return value
+
+
+def _span(value: Any) -> Span:
+    helper, text, start, length = _tuple(value)
+    if not (type(start) is type(length) is int and start >= 0 and length >= 0):
+        raise TypeError("a place in a text was due")
+    return _text(helper), _text(text), start, length
 
 
 def _seconds(value: float) -> Seconds:

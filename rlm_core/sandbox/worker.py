@@ -13,7 +13,7 @@ from rlm_core import formats
 from rlm_core.sandbox import namespace, policy, tracebacks
 from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
 from rlm_core.sandbox.output import Output, clip
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Submission
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Span, Submission
 from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
 from rlm_core.sandbox.reserve import Reserve
 
@@ -77,6 +77,7 @@ class Worker:
     def execute(self, request: Execute) -> Done:
         """Runs one cell.  Raises nothing: whatever the code did, there is a report."""
         self._output.clear()
+        self._names.looked.clear()
         self._submitted: Submission | None = None
         self._error: str | None = None
         self._code: types.CodeType | None = None
@@ -89,7 +90,7 @@ class Worker:
             self._stand(
                 self._stopper.run(lambda: self._cell(request.code, filename), request.seconds), request
             )
-            return self._done(self._names.variables())
+            return self._done(self._names.variables(), self._names.looked.told())
         except BaseException as error:  # no memory, most likely, even to say what went wrong
             self._reserve.give_up_part()
             self._error = f"{type(error).__name__}: the step could not be reported whole; variables are kept"
@@ -205,9 +206,9 @@ class Worker:
         elif self._stopper.cause is Ended:
             self._error = None  # of code that went on in a `finally`, after the end
 
-    def _done(self, variables: dict[str, str]) -> Done:
+    def _done(self, variables: dict[str, str], looked: tuple[Span, ...] = ()) -> Done:
         error = self._error and clip(self._error, ERROR)
-        return Done(self._output.text(), error, self._submitted, variables, self._stopper.seconds)
+        return Done(self._output.text(), error, self._submitted, variables, self._stopper.seconds, looked)
 
 
 _LOADS = frozenset(["LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"])

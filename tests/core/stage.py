@@ -28,8 +28,8 @@ def printed(text: str, **more: Any) -> Done:
     return Done(text, **more)
 
 
-def submitted(value: Any, literal: bool = False, output: str = "") -> Done:
-    return Done(output, submitted=Submission("submit", {"answer": value}, literal))
+def submitted(value: Any, literal: bool = False, output: str = "", **more: Any) -> Done:
+    return Done(output, submitted=Submission("submit", {"answer": value}, literal), **more)
 
 
 @dataclass

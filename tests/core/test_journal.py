@@ -265,30 +265,36 @@ def test_several_events_of_one_type_at_one_request_are_all_kept(journal):
     assert told == ["one", "two"]
 
 
-def test_an_answer_that_comes_once_the_recorder_is_closed_is_kept_and_counted(tmp_path):
-    """A call was in flight when the run's time was over, and its process lives on."""
-    came = threading.Event()
+def test_an_answer_that_comes_once_the_recorder_is_closed_is_kept_and_counted(tmp_path, monkeypatch):
+    """A call was in flight when the run was over, and its process lives on."""
+    monkeypatch.setattr("rlm_core.tree.LINGER", 0.0)
+    sent, ended = threading.Event(), threading.Event()
+
+    def dear(messages):
+        sent.wait(30)
+        return Completion("dear", Usage(4_000, 1), "m")
 
     def slow(messages):
-        came.wait(30)
-        return Completion("late", Usage(7, 1, cost=0.5), "m")
+        sent.set()
+        ended.wait(30)
+        return Completion("late", Usage(7, 1), "m")
 
-    lm = ScriptedLM([repl("x = llm_query('q')")], answers=slow)
-    rlm = RLM(lm, limits=Limits(seconds=0.5), journal=tmp_path / "journal.db")
+    lm = ScriptedLM([repl("x = llm_query_batched(['a', 'b'])")], answers={"a": dear, "b": slow})
+    rlm = RLM(lm, limits=Limits(tokens=4_000), journal=tmp_path / "journal.db")
     result = rlm.completion("text", "Q?")
-    assert (result.status, result.reason) == ("limit", "seconds")
+    assert (result.status, result.reason) == ("limit", "tokens")
     row = rlm.journal.run("")
-    assert row["calls"] == 1
-    came.set()
+    assert row["calls"] == 2
+    ended.set()
     for _ in range(600):
-        if rlm.journal.run("")["calls"] == 2:
+        if rlm.journal.run("")["calls"] == 3:
             break
         time.sleep(0.05)
     late = rlm.journal.run("")
-    assert (late["calls"], late["input"], late["ended"]) == (2, row["input"] + 7, row["ended"])
+    assert (late["calls"], late["input"], late["ended"]) == (3, row["input"] + 7, row["ended"])
     told = [event.text for _, _, event in rlm.journal.events(row["id"]) if isinstance(event, SubCalled)]
-    assert told == ["late"]
-    assert len(rlm.journal.answers(row["id"])) == 2
+    assert told == ["dear", "late"]
+    assert len(rlm.journal.answers(row["id"])) == 3
 
 
 def test_a_process_that_is_no_longer_at_a_run_does_not_end_it(journal):

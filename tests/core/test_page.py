@@ -13,6 +13,7 @@ from rlm_core.journal import About, Journal
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
 from rlm_core.page import page
+from rlm_core.sandbox.protocol import HostCall
 from tests.core.browser import browser, missing
 from tests.core.stage import llm_query_batched, printed, repl, stage, submitted
 
@@ -69,6 +70,28 @@ def test_it_knows_where_sub_calls_looked_and_what_was_printed(tmp_path):
     ]
     assert ["context", *_place(TEXT[430:520].splitlines()[1])] in first["spans"]
     assert data["inputs"] == [["context", len(TEXT)]]
+
+
+def test_it_knows_where_grep_and_chunks_looked_also_those_of_a_child(tmp_path):
+    journal = Journal(tmp_path / "journal.db")
+    recorder = journal.begin(About("python", "root", "sub", "Q?"), {"context": TEXT}, len(TEXT))
+    own = f"Only this: {TEXT[20_000:30_000]}"
+    cells = {
+        "context": [
+            HostCall("rlm_query", ("Q1", own)),
+            printed("", looked=(("grep", "context", 500, 40), ("chunks", "context", 0, len(TEXT)))),
+        ],
+        "child": submitted("Bob", looked=(("grep", "context", 0, 5), ("grep", "context", 111, 20))),
+        "SUBMIT(x)": submitted("4711"),
+    }
+    replies = [repl("context"), repl("child"), repl("SUBMIT(x)")]
+    stage(replies, cells, context=TEXT, record=recorder, limits=Limits(depth=2)).play()
+    recorder.close()
+    step = data_of(page(journal, journal.run("")))["root"]["steps"][0]
+    assert step["looked"] == [["grep", "context", 500, 40], ["chunks", "context", 0, len(TEXT)]]
+    (child,) = step["children"]
+    assert child["steps"][0]["looked"] == [["grep", "context", 20_100, 20]]
+    assert child["text"].startswith(f"Only this: {TEXT[20_000:20_050]}")
 
 
 def _place(line):

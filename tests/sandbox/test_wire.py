@@ -21,6 +21,7 @@ FRAMES: list[Any] = [
     Done("out"),
     Done("\udcff", "error \ud800", Submission("submit", {"answer": (1, 2)}, True), {"x": "int"}, 0.25),
     Done("", None, Submission("not_found", {"reason": "why"})),
+    Done("", looked=(("grep", "context", 5, 100),)),
     Ready({"seccomp": "34 calls"}),
     Refused("wall", "no seccomp"),
 ]
@@ -68,7 +69,9 @@ def test_a_request_arrives(request_: Any) -> None:
         ["done", 0.0, "", None, ["submit", {"a": 1}], {}, 0.0],
         ["done", 0.0, "", None, None, {1: "a"}, 0.0],
         ["done", 0.0, "", None, None, {"a": 1}, 0.0],
-        ["done", 0.0, "", None, None, {}, 0.0, "more"],
+        ["done", 0.0, "", None, None, {}, 0.0, "looked"],
+        ["done", 0.0, "", None, None, {}, 0.0, [("grep", "context", -1, 5)]],
+        ["done", 0.0, "", None, None, {}, 0.0, [], "more"],
         ["execute", "code", 1.0],  # a request, which is the host's to send
         ["resume", None, None],
         ["unheard of"],
