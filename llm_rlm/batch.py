@@ -210,9 +210,8 @@ def _survey(rows: Iterator[Row], answers: Answers) -> int:
 def summary(answers: Answers, seconds: float) -> str:
     rows = answers.rows.values()
     statuses = Counter(row["status"] for row in rows)
-    told = [f"{len(rows):,} rows"] + [
-        f"{count:,} {NAMES[status]}" for status, count in statuses.most_common()
-    ]
+    told = [f"{len(rows):,} rows"]
+    told += [f"{statuses[status]:,} {name}" for status, name in NAMES.items() if statuses[status]]
     tokens = sum(row["usage"].get("input", 0) + row["usage"].get("output", 0) for row in rows)
     return f"{', '.join(told)}; {tokens:,} tokens, {_dollars(answers)}, {seconds:.0f} s"
 

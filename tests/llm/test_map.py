@@ -1,0 +1,333 @@
+"""`llm rlm map`: many rows by one command, which goes on where it was ended."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripts import declare, steps
+from stub_server import Reply, StubServer
+
+from llm_rlm.answers import Answers, AnswersError
+
+ANSWER = steps(
+    "```repl\nword = context.split()[-1]\nprint(word)\nSUBMIT(llm_query(word))\n```", sub=str.upper
+)
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three texts, which is the current one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.txt").write_text(f"the word is {name * 3}\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def jsonl(path: Path, *rows: Any) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def answers(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+
+
+def test_questions_with_texts_inline_by_path_and_by_glob(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    jsonl(
+        work / "q.jsonl",
+        {"id": "in", "question": "Which?", "context": "inline"},
+        {"id": "path", "question": "Which?", "path": "a.txt"},
+        {"id": "list", "query": "Which?", "context": ["one", "two"]},
+    )
+    result = cli("rlm", "map", "-m", "rlm-fake", "q.jsonl", "-o", "out.jsonl")
+    assert result.exit_code == 1  # a list has no .split: that run ends without an answer
+    got = answers(work / "out.jsonl")
+    assert got["in"]["answer"] == "INLINE"
+    assert got["path"]["answer"] == "AAA"
+    assert set(got["in"]) == {
+        "id", "question", "answer", "status", "reason", "unverified", "usage", "cost", "seconds", "run"
+    }  # fmt: skip
+    assert "3 rows, 2 answered" in result.stderr
+    assert result.stdout == ""
+
+
+def test_questions_from_csv(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    (work / "q.csv").write_text('id,question,path\nx,"Which, then?",a.txt\ny,Which?,b.txt\n')
+    assert cli("rlm", "map", "-m", "fake", "q.csv", "-o", "out.jsonl").exit_code == 0
+    assert {name: row["answer"] for name, row in answers(work / "out.jsonl").items()} == {
+        "x": "AAA",
+        "y": "BBB",
+    }
+
+
+def test_one_question_over_files_that_match(cli: Any, scripted: Any, work: Path) -> None:
+    chats = scripted("fake", ANSWER)
+    result = cli("rlm", "map", "-m", "rlm-fake", "--question", "Which word?", "*.txt", "-o", "out.jsonl")
+    assert result.exit_code == 0
+    assert {name: row["answer"] for name, row in answers(work / "out.jsonl").items()} == {
+        "a.txt": "AAA", "b.txt": "BBB", "c.txt": "CCC"
+    }  # fmt: skip
+    assert any("Which word?" in text for chat in chats for _, text in chat)
+
+
+def test_one_text_for_all_questions(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    jsonl(work / "q.jsonl", {"question": "One?"}, {"question": "Two?"})
+    assert cli("rlm", "map", "-m", "fake", "q.jsonl", "--context", "c.txt", "-o", "out.jsonl").exit_code == 0
+    assert [row["answer"] for row in answers(work / "out.jsonl").values()] == ["CCC", "CCC"]
+    assert set(answers(work / "out.jsonl")) == {"1", "2"}
+
+
+def test_each_answer_fits_the_schema(cli: Any, scripted: Any, work: Path) -> None:
+    submit = "```repl\nprint(context)\nSUBMIT({'name': context.split()[-1], 'size': 3})\n```"
+    scripted("fake", steps("```repl\nprint(context)\nSUBMIT('three')\n```", submit))
+    command = [
+        "rlm",
+        "map",
+        "-m",
+        "fake",
+        "--question",
+        "?",
+        "a.txt",
+        "-o",
+        "out.jsonl",
+        "--schema",
+        "name, size int",
+    ]
+    assert cli(*command).exit_code == 0
+    assert answers(work / "out.jsonl")["a.txt"]["answer"] == {"name": "aaa", "size": 3}
+
+
+def test_a_bad_row_is_one_row(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    (work / "binary").write_bytes(b"\x00\x01\x02\xff" * 100)
+    (work / "q.jsonl").write_text(
+        '{"id": "good", "question": "?", "path": "a.txt"}\n'
+        "{broken\n[1]\n"
+        '{"id": "gone", "question": "?", "path": "gone.txt"}\n'
+        '{"id": "binary", "question": "?", "path": "binary"}\n'
+        '{"id": "none", "path": "a.txt"}\n'
+        '{"id": "two", "question": "?", "path": "a.txt", "context": "x"}\n'
+        '{"id": "good", "question": "another?", "path": "a.txt"}\n'
+    )
+    result = cli("rlm", "map", "-m", "fake", "q.jsonl", "-o", "out.jsonl")
+    got = answers(work / "out.jsonl")
+    assert result.exit_code == 1
+    assert {name for name, row in got.items() if row["status"] == "answered"} == {"good"}
+    assert len(got) == 8
+    assert "1 answered, 7 errors" in result.stderr
+    assert "--retry-errors" in result.stderr
+
+
+def test_the_same_command_again_asks_only_what_is_left(cli: Any, scripted: Any, work: Path) -> None:
+    chats = scripted("fake", ANSWER)
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "a.txt", "b.txt", "late.txt", "-o", "out.jsonl"]
+    assert cli(*command).exit_code == 1
+    asked = len(chats)
+    assert cli(*command).exit_code == 1
+    assert len(chats) == asked
+    (work / "late.txt").write_text("the word is late")
+    assert cli(*command, "--retry-errors").exit_code == 0
+    assert len(chats) == asked + 2
+    assert answers(work / "out.jsonl")["late.txt"]["answer"] == "LATE"
+
+
+def test_answers_to_other_questions_are_not_taken_for_these(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    assert cli("rlm", "map", "-m", "fake", "--question", "One?", "a.txt", "-o", "out.jsonl").exit_code == 0
+    result = cli("rlm", "map", "-m", "fake", "--question", "Two?", "a.txt", "-o", "out.jsonl")
+    assert result.exit_code == 1
+    assert "answers another question" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_dry_run_sends_nothing(cli: Any, scripted: Any, work: Path) -> None:
+    chats = scripted("fake", ANSWER)
+    result = cli("rlm", "map", "-m", "fake", "--question", "?", "*.txt", "gone", "--dry-run")
+    assert result.exit_code == 0
+    assert "rows        4, 1 of which cannot be asked" in result.stdout
+    assert "48 characters" in result.stdout
+    assert not chats
+    assert not (work / "out.jsonl").exists()
+
+
+def test_a_batch_stops_at_its_cost_and_says_so(cli: Any, home: Path, work: Path) -> None:
+    cheap = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20, "cost": 0.01}
+
+    def reply(body: dict[str, Any]) -> Reply:
+        chat = [(message["role"], message["content"]) for message in body["messages"]]
+        return Reply(ANSWER(chat), usage=cheap)
+
+    jsonl(work / "q.jsonl", *({"question": "?", "context": f"word {n}"} for n in range(20)))
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        command = [
+            "rlm",
+            "map",
+            "-m",
+            "rlm-stub",
+            "q.jsonl",
+            "-o",
+            "out.jsonl",
+            "--workers",
+            "1",
+            "--max-cost",
+        ]
+        result = cli(*command, "0.1")
+        assert result.exit_code == 4
+        assert "--max-cost of $0.10 is spent" in result.stderr
+        assert 4 <= len(server.requests) <= 11
+        before = answers(work / "out.jsonl")
+        assert all(row["status"] == "answered" for row in before.values())
+        assert cli(*command, "5").exit_code == 0
+    assert len(answers(work / "out.jsonl")) == 20
+    assert len(server.requests) <= 42
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["q.jsonl"], "-o FILE"),
+        (["-o", "out.jsonl"], "one file of questions"),
+        (["gone.jsonl", "-o", "out.jsonl"], "no such file of questions"),
+        (["--question", "?", "-o", "out.jsonl"], "needs files"),
+        (["q.jsonl", "-o", "out.jsonl", "--option", "max_depth", "99"], "max_depth"),
+        (["q.jsonl", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl"),
+        (["q.jsonl", "-o", "out.jsonl", "-m", "rlm-nix"], "rlm-nix"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said(
+    cli: Any, scripted: Any, work: Path, arguments: list[str], told: str
+) -> None:
+    scripted("fake", ANSWER)
+    jsonl(work / "q.jsonl", {"question": "?", "context": "x"})
+    result = cli("rlm", "map", "-m", "fake", *arguments)
+    assert result.exit_code in (1, 2)
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# ---- the file of answers
+
+
+def test_half_a_line_goes_when_the_file_is_opened(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    whole = '{"id": "a", "status": "answered", "usage": {}, "cost": null}\n'
+    file.write_text(whole + '{"id": "b", "sta')
+    opened = Answers(file)
+    assert set(opened.rows) == {"a"}
+    opened.close(finished=False)
+    assert file.read_text() == whole
+
+
+def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:
+    first = Answers(tmp_path / "out.jsonl")
+    with pytest.raises(AnswersError, match="another process"):
+        Answers(tmp_path / "out.jsonl")
+    first.close(finished=False)
+    Answers(tmp_path / "out.jsonl").close(finished=True)
+    assert not list(tmp_path.glob("*.batch"))
+
+
+def test_a_full_disk_leaves_whole_lines_and_the_same_command_goes_on(
+    cli: Any, scripted: Any, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chats = scripted("fake", ANSWER)
+    write, files = os.write, []
+
+    def full(descriptor: int, data: bytes) -> int:
+        if b'"status"' not in data:
+            return write(descriptor, data)
+        files.append(descriptor)
+        if len(files) < 2:
+            return write(descriptor, data)
+        write(descriptor, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "*.txt", "-o", "out.jsonl", "--workers", "1"]
+    result = cli(*command)
+    assert result.exit_code == 1
+    assert "No space left" in result.stderr
+    assert len(answers(work / "out.jsonl")) == 1
+    monkeypatch.undo()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("LLM_USER_PATH", str(work.parent / "llm"))
+    monkeypatch.setenv("RLM_HOME", str(work.parent / "rlm"))
+    assert cli(*command).exit_code == 0
+    assert len(answers(work / "out.jsonl")) == 3
+    assert len(chats) == 6  # each row's two calls, once
+
+
+# ---- ended from outside
+
+
+def started(command: list[str], work: Path) -> subprocess.Popen[str]:
+    program = "from llm.cli import cli; cli()"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *command],
+        cwd=work,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(done: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if done():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=lambda sign: sign.name)
+def test_ended_at_any_moment_the_same_command_goes_on(home: Path, work: Path, sign: signal.Signals) -> None:
+    """Nothing that was answered is asked again."""
+
+    def reply(body: dict[str, Any]) -> Reply:
+        chat = [(message["role"], message["content"]) for message in body["messages"]]
+        return Reply(ANSWER(chat), delay=0.05)
+
+    jsonl(
+        work / "q.jsonl",
+        *({"id": f"r{n}", "question": f"q{n}q", "context": f"word w{n}w"} for n in range(24)),
+    )
+    command = ["rlm", "map", "-m", "rlm-stub", "q.jsonl", "-o", "out.jsonl", "--workers", "4"]
+    out = work / "out.jsonl"
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        process = started(command, work)
+        until(lambda: out.exists() and out.read_bytes().count(b"\n") >= 6)
+        process.send_signal(sign)
+        begun = time.monotonic()
+        _, told = process.communicate(timeout=60)
+        if sign == signal.SIGINT:
+            assert "The same command goes on" in told
+            assert time.monotonic() - begun < 20
+        kept = {row["id"] for row in map(json.loads, out.read_text().splitlines()[:-1])}
+        before = len(server.requests)
+        process = started(command, work)
+        assert process.wait(120) == 0
+        asked = [json.dumps(request.body["messages"]) for request in server.requests]
+    assert len(answers(out)) == 24
+    assert all(row["answer"] == f"W{name[1:]}W" for name, row in answers(out).items())
+    for name in kept:
+        number = name[1:]
+        assert not [text for text in asked[before:] if f"q{number}q" in text or f'"w{number}w"' in text]
+    counts = Counter(asked)
+    assert sum(count - 1 for count in counts.values()) <= 4  # what was in flight, and not answered
