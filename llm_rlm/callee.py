@@ -80,9 +80,10 @@ class Callee:
     # ---- calling
 
     def stream(
-        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
+        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = (), shown: bool = True
     ) -> Generator[StreamEvent, None, Completion]:
-        """Yields text and reasoning as they come.  Raises LMCallError.  What has begun is not sent again."""
+        """Yields text and reasoning as they come.  Raises LMCallError.  What has begun is not sent again, if
+        it is `shown` to somebody."""
         failures: list[LMCallError] = []
         while True:
             begun, folded = False, self.folds_system
@@ -94,11 +95,11 @@ class Callee:
                         yield event
                 return self._completion(response, messages)
             except Exception as error:
-                wait = self._wait(failures, error, begun, folded)
+                wait = self._wait(failures, error, begun, shown, folded)
             pause(wait)
 
     def complete(self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()) -> Completion:
-        events = self.stream(messages, attachments)
+        events = self.stream(messages, attachments, shown=False)
         while True:
             try:
                 next(events)
@@ -106,7 +107,7 @@ class Callee:
                 return stop.value  # type: ignore[no-any-return]
 
     async def astream(
-        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
+        self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = (), shown: bool = True
     ) -> AsyncGenerator[StreamEvent | Completion, None]:
         """As `stream`; the `Completion` comes last.  A model that has no async version is called on a
         thread."""
@@ -127,18 +128,20 @@ class Callee:
                 yield self._completion(response, messages)
                 return
             except Exception as error:
-                wait = self._wait(failures, error, begun, folded)
+                wait = self._wait(failures, error, begun, shown, folded)
             await asyncio.sleep(wait)
 
     async def acomplete(
         self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()
     ) -> Completion:
-        async for item in self.astream(messages, attachments):
+        async for item in self.astream(messages, attachments, shown=False):
             if isinstance(item, Completion):
                 return item
         raise RuntimeError("a call ended without its completion")
 
-    def _wait(self, failures: list[LMCallError], error: Exception, begun: bool, folded: bool) -> float:
+    def _wait(
+        self, failures: list[LMCallError], error: Exception, begun: bool, shown: bool, folded: bool
+    ) -> float:
         """Seconds after which the call may be sent again.  Raises LMCallError where it has failed for
         good."""
         if SYSTEM_REFUSED.search(str(error)) and not (begun or folded):
@@ -146,7 +149,7 @@ class Callee:
             return 0.0
         failures.append(self._failure(error, begun))
         wait = RETRY.wait(failures)
-        if begun or wait is None:
+        if (begun and shown) or wait is None:
             raise failures[-1] from error
         return wait
 

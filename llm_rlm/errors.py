@@ -46,7 +46,8 @@ ADVICE = {
     "rate_limit": "wait, or lower -o concurrency",
     "overflow": "the prompt exceeds the model's window",
     "content_filter": "the provider's filter refused it: rephrase, or choose another model",
-    "bad_reply": "what came is no chat completion, or broke off: try again, and check the model's address",
+    "bad_reply": "what came is no chat completion: try again, and check the model's address",
+    "broken_off": "try again",
     "unreachable": "is the server running, and its address right?",
     "timeout": "the server does not answer: try again later, or lower -o concurrency",
 }
@@ -62,8 +63,8 @@ def call_error(error: Exception, model_id: str, begun: bool = False) -> LMCallEr
     if isinstance(error, llm.NeedsKeyException):
         return LMCallError(f"{model_id}: {error}", "auth")
     meant = _meant(error)
-    if begun and meant.kind == "unreachable":
-        meant = LMCallError(f"the reply broke off ({meant})", "bad_reply")
+    if begun and meant.kind in ("unreachable", "bad_reply", "timeout"):
+        meant = LMCallError(f"the reply broke off ({meant})", "broken_off", again=True)
     said = one_line(str(meant) or type(error).__name__)
     advice = ADVICE.get(meant.kind)
     text = f"{model_id}: {said}{f' - {advice}' if advice else ''}"

@@ -229,6 +229,28 @@ class Journal:
             rows = db.execute("SELECT * FROM answers WHERE run = ?", (run,))
             return {(row["path"], row["number"], row["slot"]): row for row in rows}
 
+    def outlived(self, run: str) -> set[tuple[str, int, int]]:
+        """The places of calls that failed, and that the run, or the one that started it, went on after.  They
+        are part of what happened; a call that failed last is what a resume tries again."""
+        failures = "SELECT path, number, slot FROM answers WHERE run = ? AND kind = 'Failed'"
+        went_on = """
+            SELECT rowid, path, number, slot, type FROM events
+            WHERE run = ? AND type NOT IN ('Ended', 'Resumed', 'Noted') ORDER BY rowid"""
+        with closing(self.connect()) as db:
+            failed = [tuple(row) for row in db.execute(failures, (run,))]
+            told = [tuple(row) for row in db.execute(went_on, (run,))] if failed else []
+        latest: dict[str, tuple[int, int]] = {}  # of each path: number and rowid of its last event
+        when = {}
+        for rowid, path, number, slot, _ in told:
+            latest[path] = (max(number, latest.get(path, (0, 0))[0]), rowid)
+            when[path, number, slot] = rowid
+        return {
+            place
+            for place in failed
+            if latest.get(place[0], (0, 0))[0] > place[1]
+            or any(latest[above][1] > when.get(place, sys.maxsize) for above in _above(place[0]))
+        }
+
     def events(self, run: str, quoted: int | None = None) -> Iterator[tuple[float, int, Event]]:
         """(time, number, event) of a run, in order.  Prompts are whole where the inputs were kept, or hold
         `quoted` characters of the head and of the tail of each long quotation of them."""
@@ -352,6 +374,7 @@ class Recorder:
         self._journal = journal
         self._pieces = Pieces(inputs)
         self._answers: Answers = {}
+        self._outlived: set[tuple[str, int, int]] = set()
         self._keeping: threading.Thread | None = None
         self._places: Counter[tuple[str, int, str]] = Counter()
         self._db: sqlite3.Connection | None = None  # None once it is closed
@@ -362,7 +385,7 @@ class Recorder:
             self._fail(error)
             return
         if row:
-            self._answers = journal.answers(run)
+            self._answers, self._outlived = journal.answers(run), journal.outlived(run)
             heard = row["ended"] or journal.spent(run)["at"] or row["started"]
             self._write(
                 "UPDATE runs SET ended = NULL, status = NULL, pid = ?, paused = paused + ? WHERE id = ?",
@@ -399,7 +422,8 @@ class Recorder:
 
     def recall(self, key: Key, request: Request[Any]) -> Any:
         answer = recalled(self._answers, key, request)
-        return None if isinstance(answer, Failed) else answer  # it is tried again
+        again = isinstance(answer, Failed) and _place(key) not in self._outlived
+        return None if again else answer
 
     def keep(self, key: Key, request: Request[Any], value: Any) -> None:
         if isinstance(value, (Reply, Completion, Failed)):
@@ -525,6 +549,13 @@ def _new_id() -> str:
 
 def _path(path: events.Path) -> str:
     return ".".join(map(str, path))
+
+
+def _above(path: str) -> Iterator[str]:
+    """The runs that started the one of this path."""
+    while path:
+        path = path.rpartition(".")[0]
+        yield path
 
 
 def _place(key: Key) -> tuple[str, int, int]:

@@ -74,8 +74,9 @@ class LMCallError(Exception):
     """A call failed for good.  The text is one line that says what to do; it never holds a key.
 
     kind         "auth" (the key, or the account's credit), "rate_limit", "overflow" (the prompt exceeds the
-                 window), "content_filter", "bad_reply" (garbage, or it stopped in mid-stream), "unreachable",
-                 "timeout", "cancelled" (see `stopping`), or "error"
+                 window), "content_filter", "bad_reply" (garbage), "broken_off" (it stopped in mid-stream,
+                 when some of it was handed on: only who can do without that may send the call again),
+                 "unreachable", "timeout", "cancelled" (see `stopping`), or "error"
     usage        what the call used all the same, as far as it is known: a reply that stops in mid-stream is
                  paid for
     again        whether the same call may succeed if it is sent again

@@ -147,6 +147,9 @@ class Run:
             self.window = min(self.window, self.history.size // CHARS_PER_TOKEN)
             self.history.compact(self.window, 0.0, KEPT_SHARE / 2)
             reply = yield from Ask(self._view(tuple(self.history.shown), closing))
+        elif isinstance(reply, Failed) and reply.kind == "broken_off":  # what was shown of it is forgotten
+            yield Noted(self.path, f"{reply.error} - asking again")
+            reply = yield from Ask(self._view(tuple(self.history.shown), closing))
         if isinstance(reply, Failed):
             yield Replied(self.path, turn, "", "", error=reply.error, seconds=reply.seconds)
         else:

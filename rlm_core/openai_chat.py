@@ -52,7 +52,7 @@ class OpenAIChat:
 
     A call that fails is sent again where that may help: after 429, 408, 409, 5xx, timeouts, resets, and
     replies that cannot be read; never once a piece of its text was handed on by `stream`.  A stream that
-    stops in the middle of the text is an LMCallError of kind "bad_reply", whose `usage` says what it cost
+    stops in the middle of the text is an LMCallError of kind "broken_off", whose `usage` says what it cost
     about.  What the failed attempts of a call used is counted with it.
     """
 
@@ -148,6 +148,8 @@ class OpenAIChat:
             except LMCallError as error:
                 failures.append(error)
                 shown = stream and any(received.text)
+                if shown and error.again:
+                    error.kind = "broken_off"
                 wait = None if shown else self.retries.wait(failures)
                 if error.kind == "rate_limit":
                     asked_for = (error.retry_after or 0.0) if wait is not None else 0.0
@@ -271,6 +273,7 @@ class OpenAIChat:
             "content_filter": f"the content filter of {host} refuses ({said}): rephrase, or change the model",
             "timeout": f"{host} does not answer ({said}): try again later, or raise timeout",
             "unreachable": f"{host} cannot be reached ({said}): check base_url and the network",
+            "broken_off": f"{host} broke its reply off ({said}): try again",
             "bad_reply": f"{host} answers badly ({said}): try again, and check base_url if it lasts",
         }
         text = texts.get(error.kind)

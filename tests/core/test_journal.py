@@ -18,7 +18,7 @@ from rlm_core.journal import VERSION, About, Journal, JournalError, state
 from rlm_core.limits import Limits
 from rlm_core.lms import Completion, Usage
 from rlm_core.loop import Failed
-from rlm_core.sandbox.protocol import HostCall
+from rlm_core.sandbox.protocol import HostCall, LMError
 from rlm_core.trace import trace
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
 
@@ -229,6 +229,61 @@ def test_what_failed_is_asked_again_and_what_came_of_it_is_what_is_shown(journal
     told = trace(journal.events(recorder.run))
     assert [step.asking.error for step in told.steps] == ["", ""]
     assert told.status == "answered"
+
+
+def test_a_failure_that_the_run_went_on_after_is_part_of_what_happened(journal):
+    """Else the code would take another way, and its further calls would be paid again."""
+    moody = {"answer": lambda prompt: Failed("overloaded") if prompt == "a" else f"<{prompt}>"}
+    calls = [llm_query_batched("a", "b"), llm_query("a, once more"), printed("hi")]
+    cells = {"context": calls, "SUBMIT(x)": submitted("4711")}
+
+    def play(recorder, replies, **more):
+        played = stage(replies, cells, context=TEXT, record=recorder, **more)
+        result = played.play()
+        recorder.close()
+        return played, result
+
+    recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+    play(recorder, [REPLIES[0], Failed("overloaded")], **moody)
+    played, result = play(journal.resume(recorder.run), [REPLIES[1]])
+    assert result.status == "answered"
+    assert [type(job.request).__name__ for job in played.performed if job.slot is not None] == []
+    assert isinstance(played.resumed()[0][0], LMError)
+
+
+def test_a_child_that_failed_is_tried_again_only_where_its_parent_has_not_gone_on(journal):
+    cells = {
+        "context": [HostCall("rlm_query_batched", ([("Q1", "a"), ("Q2", "b")],)), printed("")],
+        "child": submitted("Bob"),
+        "SUBMIT(x)": submitted("4711"),
+    }
+
+    def ends(view):
+        if view.path:
+            return Failed("overloaded") if view.path == (1,) else repl("child")
+        return Failed("overloaded") if view.turns else repl("context")
+
+    def goes_on(view):
+        asked.append(view.path)
+        return repl("child" if view.path else ["context", "SUBMIT(x)"][len(view.turns)])
+
+    for broken_off in (False, True):
+        recorder = journal.begin(ABOUT, {"context": TEXT}, len(TEXT))
+        stage(ends, cells, context=TEXT, record=recorder, limits=Limits(depth=2)).play()
+        recorder.close()
+        if broken_off:  # as if it was killed when the first child had failed
+            with sqlite3.connect(journal.path) as db:
+                db.execute("DELETE FROM events WHERE run = ? AND path = '' AND number > 2", (recorder.run,))
+                db.execute("DELETE FROM answers WHERE run = ? AND path = '' AND number > 2", (recorder.run,))
+                db.execute(
+                    "DELETE FROM events WHERE run = ? AND path = '' AND type = 'Ended'", (recorder.run,)
+                )
+        asked = []
+        again = journal.resume(recorder.run)
+        played = stage(goes_on, cells, context=TEXT, record=again, limits=Limits(depth=2))
+        assert played.play().status == "answered"
+        again.close()
+        assert asked == ([(1,), ()] if broken_off else [()])
 
 
 def test_a_call_keeps_its_time_when_its_run_goes_on(journal):

@@ -217,6 +217,14 @@ def test_an_overflow_compacts_the_history_and_asks_again():
     assert len(play.run.history.turns[0].shown) > 3_000  # the trajectory itself keeps everything
 
 
+def test_a_reply_that_broke_off_is_asked_for_once_more():
+    broken = Failed("it broke its reply off", "broken_off")
+    play = stage([repl("context"), broken, repl("SUBMIT(x)")], {"SUBMIT(x)": submitted("4711")})
+    assert play.play().status == "answered"
+    play = stage([repl("context"), broken, broken, repl("SUBMIT(x)")])
+    assert (play.play().status, play.run.result("error").answer) == ("error", None)
+
+
 def test_history_is_compacted_before_it_fills_the_window_and_keeps_task_and_contract():
     cells = {f"context[{i}]": printed("z" * 4_000) for i in range(30)} | {"SUBMIT(x)": submitted("4711")}
     limits = Limits(iterations=40, cost=None)
