@@ -39,15 +39,18 @@ class _Local:
     def Options(self) -> type[llm.Options]:
         return _options()
 
-    def _lm(self, prompt: llm.Prompt) -> LocalLM:
+    def tokens(self, text: str, **options: Any) -> int:
+        """How many tokens the model reads `text` as."""
+        return self._lm(options).tokens(text)
+
+    def _lm(self, options: dict[str, Any]) -> LocalLM:
         from rlm_core.local import LocalLM
 
-        given = {name: value for name, value in prompt.options.model_dump().items() if value is not None}
-        return LocalLM(given.pop("gguf", NAMES[self.model_id]), **given)
+        return LocalLM(options.pop("gguf", NAMES[self.model_id]), **options)
 
     def _settle(self, response: Any, completion: Completion) -> None:
         used = completion.usage
-        response.set_usage(input=used.input, output=used.output, details={"cached": used.cached})
+        response.set_usage(input=used.input, output=used.output, details={"cached_tokens": used.cached})
 
 
 class Local(_Local, llm.Model):  # type: ignore[misc]
@@ -56,7 +59,7 @@ class Local(_Local, llm.Model):  # type: ignore[misc]
     def execute(
         self, prompt: llm.Prompt, stream: bool, response: llm.Response, conversation: llm.Conversation | None
     ) -> Iterator[str]:
-        for piece in self._lm(prompt).stream(_messages(prompt)):
+        for piece in self._lm(_given(prompt)).stream(_messages(prompt)):
             if isinstance(piece, str):
                 yield piece
             else:
@@ -73,11 +76,15 @@ class AsyncLocal(_Local, llm.AsyncModel):  # type: ignore[misc]
         response: llm.AsyncResponse,
         conversation: llm.AsyncConversation | None,
     ) -> AsyncGenerator[str, None]:
-        async for piece in self._lm(prompt).astream(_messages(prompt)):
+        async for piece in self._lm(_given(prompt)).astream(_messages(prompt)):
             if isinstance(piece, str):
                 yield piece
             else:
                 self._settle(response, piece)
+
+
+def _given(prompt: llm.Prompt) -> dict[str, Any]:
+    return {name: value for name, value in prompt.options.model_dump().items() if value is not None}
 
 
 def _messages(prompt: llm.Prompt) -> list[Message]:

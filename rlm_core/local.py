@@ -95,6 +95,10 @@ class LocalLM:
     def __deepcopy__(self, memo: dict[int, Any]) -> LocalLM:
         return self
 
+    def tokens(self, text: str) -> int:
+        """How many tokens the model reads `text` as.  Raises LMCallError."""
+        return Engine.get(self).tokens(text)
+
     def complete(self, messages: Sequence[Message]) -> Completion:
         *_, completion = self.stream(messages)
         assert isinstance(completion, Completion)
@@ -346,15 +350,25 @@ class Engine:
         told = json.dumps([str(self.path), stat.st_size, stat.st_mtime_ns, self.version, messages])
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
+    def tokens(self, text: str) -> int:
+        try:
+            return len(self._post("/tokenize", {"content": text})["tokens"])
+        except (OSError, ValueError, KeyError) as error:
+            raise LMCallError(f"the local model failed to count tokens: {error}") from error
+
     def _slot(self, action: str, file: str) -> bool:
+        try:
+            self._post(f"/slots/0?action={action}", {"filename": file})
+        except OSError:
+            return False
+        return True
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
-            f"{self.server.listening_address}/slots/0?action={action}",
-            json.dumps({"filename": file}).encode(),
+            f"{self.server.listening_address}{path}",
+            json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
-        try:
-            with opener.open(request, timeout=30):
-                return True
-        except OSError:
-            return False
+        with opener.open(request, timeout=30) as reply:
+            return json.load(reply)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rlm_core import ScriptedLM
-from rlm_core.baselines import Asking, chunked, direct, fit, pieces, rag, retrieve
+from rlm_core.baselines import Asking, TooLong, chunked, direct, fit, pieces, rag, retrieve
 from rlm_core.lms import estimate_tokens
 
 TEXT = "".join(f"Line {number} tells of the weather.\n" for number in range(5_000))
@@ -18,6 +20,24 @@ def test_a_text_is_fitted_by_its_tokens_head_and_tail() -> None:
             assert estimate_tokens(short) > tokens * 0.6
             assert (short[:5], short[-5:]) == (text[:5], text[-5:])
     assert fit("short", 100) == "short"
+
+
+def test_what_is_kept_of_a_text_that_is_too_long_can_be_chosen() -> None:
+    head, tail = fit(TEXT, 1_000, "head"), fit(TEXT, 1_000, "tail")
+    assert TEXT.startswith(head[:3_000])
+    assert TEXT.endswith(tail[-3_000:])
+    assert "left out" in head[-60:]
+    assert "left out" in tail[:60]
+    with pytest.raises(TooLong, match="and 1,000 fit"):
+        fit(TEXT, 1_000, "all")
+    assert fit("short", 100, "all") == "short"
+
+
+def test_tokens_are_counted_by_the_models_own_tokenizer_where_it_has_one() -> None:
+    assert 900 < len(fit(TEXT, 1_000, count=len)) <= 1_000
+    assert max(map(len, pieces(TEXT, 1_000, count=len))) <= 1_000
+    assert "".join(pieces(TEXT, 1_000, count=len)) == TEXT
+    assert len(retrieve(NEEDLE, "vault", 1_500, count=len)) <= 1_500
 
 
 def test_pieces_are_the_whole_text_and_end_with_lines() -> None:
