@@ -69,6 +69,14 @@ def mcnemar(a: Sequence[float], b: Sequence[float]) -> float:
     return float(min(Fraction(1), Fraction(2 * tail, 2**n)))  # exact, where floats of 2**n overflow
 
 
+def fisher(k1: int, n1: int, k2: int, n2: int) -> float:
+    """The two-sided p of Fisher's exact test: `k1` of `n1` against `k2` of `n2`, on different samples."""
+    k, total = k1 + k2, math.comb(n1 + n2, k1 + k2)
+    chances = [math.comb(n1, i) * math.comb(n2, k - i) for i in range(max(0, k - n2), min(k, n1) + 1)]
+    seen = math.comb(n1, k1) * math.comb(n2, k2)
+    return sum(chance for chance in chances if chance <= seen) / total
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """The p values adjusted for how many there are (Holm 1979), in the order given."""
     adjusted, floor = [0.0] * len(ps), 0.0

@@ -15,9 +15,10 @@ MAY_NOT_IMPORT = {
     "rlm_core": {"llm", "llm_rlm", "dspy", "dspy_rlm", "rlm_bench"},
     "llm_rlm": {"dspy", "dspy_rlm", "rlm_bench"},
     "dspy_rlm": {"llm", "llm_rlm", "rlm_bench"},
+    "rlm_bench": set(),
 }
 PACKAGES = [name for name in MAY_NOT_IMPORT if (ROOT / name / "__init__.py").exists()]
-OURS = {*MAY_NOT_IMPORT, "rlm_bench"}
+OURS = {*MAY_NOT_IMPORT}
 
 
 def imported(file: Path) -> set[str]:
@@ -88,6 +89,17 @@ def test_the_plugin_adds_next_to_nothing_to_the_start_of_llm():
     modules = loaded("import llm", "import llm_rlm")
     assert third_party(modules) == set()
     assert len(modules) <= 3
+
+
+def test_the_benchmark_adds_next_to_nothing_to_the_start_of_llm():
+    modules = loaded("import llm, llm_rlm", "import rlm_bench.plugin")
+    assert third_party(modules) == set()
+    assert modules == {"rlm_bench", "rlm_bench.plugin"}
+
+
+def test_the_benchmark_brings_neither_llm_nor_dspy_before_a_method_needs_them():
+    tops = {name.partition(".")[0] for name in loaded("", "import rlm_bench.runner, rlm_bench.page")}
+    assert not tops & {"llm", "llm_rlm", "dspy", "dspy_rlm", "rlm"}
 
 
 def test_registering_models_loads_no_runtime():

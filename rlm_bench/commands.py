@@ -1,0 +1,433 @@
+"""`llm rlm bench ...` and `python -m rlm_bench ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rlm_bench.plugin import HELP
+
+if TYPE_CHECKING:
+    from rlm_bench.presets import Preset
+    from rlm_bench.runner import Job, Models
+
+DEFAULT_METHODS = ("rlm0", "rlm1", "direct", "rag")
+SMOKE_METHODS = ("oracle", "empty", "heuristic", "direct", "rag", "chunked", "rlm0", "rlm1")
+
+
+@click.group(help=HELP)
+def bench() -> None:
+    pass
+
+
+# ---- what there is
+
+
+@bench.command(name="list")
+def list_() -> None:
+    """List tasks with their parameters, presets, and methods"""
+    from rlm_bench import methods, tasks
+    from rlm_bench.presets import presets
+
+    click.echo("Tasks")
+    for name in tasks.names():
+        task = tasks.get(name)
+        click.echo(f"  {name:<14} {' '.join(f'{key}={value}' for key, value in task.defaults.items())}")
+    click.echo("\nPresets")
+    for preset in presets().values():
+        click.echo(f"  {preset.name:<14} {preset.samples:>5} samples: {preset.about}")
+    click.echo("\nMethods")
+    about = (methods.__doc__ or "").partition("\n\n")[2]
+    click.echo(textwrap.indent(textwrap.dedent(about).rstrip(), "  "))
+
+
+@bench.command()
+@click.argument("task")
+@click.option("-p", "--param", "params", multiple=True, help="A parameter of the task: NAME=VALUE")
+@click.option("--n", default=1, show_default=True, help="How many samples")
+@click.option("--seed", default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, not stdout")
+def gen(task: str, params: tuple[str, ...], n: int, seed: int, output: Path | None) -> None:
+    """
+    Print samples of a task as JSON lines
+
+    The same task, parameters, seed and index give the same sample on every machine.
+
+    \b
+        llm rlm bench gen niah -p size=100000 -p pos=0.9 --n 5 -o niah.jsonl
+    """
+    from rlm_bench import rows
+    from rlm_bench.runner import Spec
+
+    given = _params(params)
+    out = output.open("w", encoding="utf-8") if output else sys.stdout
+    for index in range(n):
+        sample = _or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
+        told = {name: getattr(sample, name) for name in sample.__dataclass_fields__}
+        told["context_sha256"] = sample.sha256
+        print(json.dumps(told, ensure_ascii=False, default=rows.plain), file=out)
+    if output:
+        out.close()
+        click.echo(f"{n} samples in {output}", err=True)
+
+
+# ---- running
+
+
+@bench.command()
+@click.option("--preset", help="What to run: llm rlm bench list shows them")
+@click.option("--task", "task_names", multiple=True, help="Or these tasks (repeat), at their defaults and -p")
+@click.option("-p", "--param", "params", multiple=True, help="A parameter of the tasks: NAME=VALUE")
+@click.option(
+    "-m", "--model", help="Any model of llm's; by default `scripted`, which needs none and knows none"
+)
+@click.option("--sub-model", help="Another model for sub-calls and for the notes of `chunked`")
+@click.option("-o", "--option", "options", nargs=2, multiple=True, help="An option of the model: NAME VALUE")
+@click.option("--method", "method_names", multiple=True, help="What to measure (repeat)")
+@click.option("--n", type=click.IntRange(1), help="Samples in each cell, instead of the preset's")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Times each is asked")
+@click.option("--strategy", help="The RLMs' strategy, instead of the one that suits the model")
+@click.option("--max-iterations", type=click.IntRange(1), default=20, show_default=True, help="Of an RLM")
+@click.option("--max-seconds", type=float, default=600.0, show_default=True, help="Of an RLM on a sample")
+@click.option(
+    "--concurrency", type=click.IntRange(1), help="Samples at once; by default what the model bears"
+)
+@click.option("--max-cost", type=float, help="Dollars after which no sample is begun, where prices are known")
+@click.option("--dry-run", is_flag=True, help="Say how many samples, tokens and dollars, and send nothing")
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Go on with this run",
+)
+@click.option(
+    "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="The run's new folder"
+)
+@click.option("--sandbox", type=click.Choice(["auto", "weak"]), default="auto", help="As of rlm- models")
+@click.pass_context
+def run(
+    ctx: click.Context, /, resume: Path | None, concurrency: int | None, max_cost: float | None, **given: Any
+) -> None:
+    """
+    Run methods on samples; every sample is kept as it is done
+
+    \b
+        llm rlm bench run --preset smoke
+        llm rlm bench run --preset quick -m local --method rlm0 --method direct
+        llm rlm bench run --task niah -p size=1000000 -p pos=0.9 --n 10 -m gpt-5-mini --max-cost 2
+        llm rlm bench run --resume runs/20260102-120000-quick
+    """
+    from rlm_bench import rows
+
+    dry, folder = given.pop("dry_run"), given.pop("folder")
+    if resume:
+        _nothing_else(ctx)
+        told = _or_say(lambda: rows.config(resume))
+        given, folder = told["given"], resume
+    else:
+        given = {**given, "option": [list(pair) for pair in given.pop("options")]}
+        folder = folder or Path("runs") / _name(given)
+        if (folder / rows.CONFIG).exists():
+            raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
+    setup = _or_say(lambda: Setup(given))
+    if dry:
+        click.echo(setup.forecast())
+        return
+    setup.run(folder, concurrency, max_cost)
+
+
+class Setup:
+    """A run as its options describe it; they stand in its config.json, and `--resume` reads them there."""
+
+    def __init__(self, given: dict[str, Any]):
+        from rlm_bench import runner
+        from rlm_bench.methods import Settings
+        from rlm_bench.models import SCRIPTED, Model
+
+        self.given = given
+        options = tuple((name, value) for name, value in given["option"])
+        model = given["model"] or SCRIPTED.name
+        sub = given["sub_model"]
+        self.models: Models = runner.Models(Model(model, options), Model(sub) if sub else None)
+        self.settings = Settings(
+            strategy=given["strategy"],
+            iterations=given["max_iterations"],
+            seconds=given["max_seconds"],
+            sandbox=given["sandbox"],
+        )
+        self.preset = _preset(given)
+        self.methods = _methods(given)
+        self.jobs: list[Job] = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
+        self.root, self.sub = self.models.lms()  # is it there, has it a key
+        self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
+
+    def run(self, folder: Path, concurrency: int | None, max_cost: float | None) -> None:
+        from rlm_bench import rows, runner
+        from rlm_bench.progress import Progress, clock
+
+        at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
+        try:
+            with rows.Folder(folder) as kept:
+                before = rows.read(folder)
+                todo = list(
+                    runner.left_to_do(
+                        self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
+                    )
+                )
+                if not (folder / rows.CONFIG).exists():
+                    kept.configure(self.config())
+                spent = sum(row.cost_usd or 0.0 for row in before)
+                tally = runner.Tally(len(todo), cost=spent)
+                click.echo(
+                    f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
+                )
+                perform = partial(_perform, models=self.models, settings=self.settings, run=folder.name)
+                with Progress(tally) as progress:
+
+                    def keep(row: rows.Row) -> None:
+                        kept.append(row)
+                        progress.note(row)
+
+                    runner.run(
+                        todo,
+                        perform,
+                        keep,
+                        tally,
+                        concurrency=at_once,
+                        max_cost=max_cost,
+                        tick=progress.draw,
+                    )
+        except KeyboardInterrupt:
+            click.echo(f"Stopped. What was done is kept: llm rlm bench run --resume {folder}", err=True)
+            raise click.exceptions.Exit(130) from None
+        except Exception as error:
+            _say(error)
+            raise
+        self.after(folder, tally, clock(sum(row.wall_s for row in rows.read(folder))), max_cost)
+
+    def after(self, folder: Path, tally: Any, took: str, max_cost: float | None) -> None:
+        from rlm_bench import report, rows
+
+        click.echo(report.terminal(rows.read(folder)))
+        if max_cost is not None and tally.unpriced:
+            click.echo("Some calls have no known price: --max-cost could not be held.", err=True)
+        if tally.errors:
+            click.echo(
+                f"{tally.errors} errors, which no score counts: --resume {folder} tries them again", err=True
+            )
+        click.echo(f"Report: llm rlm bench report {folder}", err=True)
+        if tally.stopped:
+            raise click.ClickException(
+                f"stopped: {tally.stopped}. Go on: llm rlm bench run --resume {folder}"
+            )
+
+    def config(self) -> dict[str, Any]:
+        import platform
+        from importlib import metadata
+
+        from rlm_bench import methods
+        from rlm_bench.samples import SUITE_VERSION
+
+        packages = ("llm-rlm", "llm", "dspy", "xllamacpp", "RestrictedPython", "rlms")
+        setting = methods.Setting(self.root, self.sub, self.settings)
+        return {
+            "given": self.given,
+            "suite_version": SUITE_VERSION,
+            "models": self.models.names,
+            "windows": [self.root.window, self.sub.window],
+            "methods": {name: methods.config(name, setting) for name in self.methods},
+            "cells": [
+                {"task": cell.task, "n": cell.n, "params": dict(cell.params)} for cell in self.preset.cells
+            ],
+            "versions": {name: _version(metadata.version, name) for name in packages},
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        }
+
+    def forecast(self) -> str:
+        from rlm_bench.forecast import forecast
+
+        return forecast(self.jobs, self.root, self.sub, self.settings)
+
+
+def _perform(job: Job, cost: float | None, models: Models, settings: Any, run: str) -> Any:
+    from rlm_bench.runner import perform_one
+
+    return perform_one(job, models, settings, run, cost)
+
+
+def _version(version: Callable[[str], str], name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, and whether it has changes; None where it is none."""
+    import subprocess
+
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _name(given: dict[str, Any]) -> str:
+    from rlm_bench.runner import now
+
+    what = given["preset"] or "-".join(given["task_names"]) or "smoke"
+    model = (given["model"] or "scripted").replace("/", "-")
+    return f"{now()}-{what}-{model}"
+
+
+def _preset(given: dict[str, Any]) -> Preset:
+    from rlm_bench.presets import Cell, Preset, presets
+
+    known = presets()
+    if given["task_names"]:
+        if given["preset"]:
+            raise ValueError("give --preset or --task, not both")
+        params = _params(given["params"])
+        cells = [Cell(name, given["n"] or 1, params) for name in given["task_names"]]
+        for one in cells:
+            from rlm_bench.runner import Spec
+
+            Spec.of(one.task, one.params, given["seed"]).sample()  # its parameters are right
+        return Preset("-".join(given["task_names"]), "", cells)
+    if given["params"]:
+        raise ValueError("-p is for --task: a preset has parameters of its own")
+    if not given["preset"]:
+        raise ValueError("say what to run: --preset smoke, or --task niah; llm rlm bench list shows all")
+    if given["preset"] not in known:
+        raise ValueError(f"no preset {given['preset']!r}: there are {', '.join(known)}")
+    return known[given["preset"]].with_n(given["n"])
+
+
+def _methods(given: dict[str, Any]) -> list[str]:
+    from rlm_bench import methods
+
+    if not given["method_names"]:
+        return list(SMOKE_METHODS if given["preset"] == "smoke" else DEFAULT_METHODS)
+    for name in given["method_names"]:
+        if name not in methods.names():
+            raise ValueError(f"no method {name!r}: there are {', '.join(methods.names())}")
+    return list(dict.fromkeys(given["method_names"]))
+
+
+def _nothing_else(ctx: click.Context) -> None:
+    """A run that goes on is described by its config.json alone."""
+    free = {"resume", "concurrency", "max_cost", "dry_run"}
+    given = [
+        param
+        for param in ctx.command.params
+        if param.name not in free
+        and ctx.get_parameter_source(param.name or "") is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.ClickException(
+            f"--resume goes on with the options of its config.json: leave out {given[0].opts[-1]}"
+        )
+
+
+# ---- telling
+
+
+@bench.command()
+@click.argument("run", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for the report"
+)
+def report(run: tuple[Path, ...], output: Path | None) -> None:
+    """
+    Write report.md and report.html of one or more runs, and print the tables
+
+    RUN is a run's folder, or a samples.jsonl or samples.jsonl.gz; several are read as one.
+
+    \b
+        llm rlm bench report runs/20260102-120000-quick
+    """
+    from rlm_bench import page
+    from rlm_bench import report as reports
+
+    rows = _read(run)
+    output = output or (run[0] if run[0].is_dir() else run[0].parent)
+    output.mkdir(parents=True, exist_ok=True)
+    title = ", ".join(path.name for path in run)
+    (output / "report.md").write_text(reports.markdown(rows, title), "utf-8")
+    (output / "report.html").write_text(page.page(rows, title), "utf-8")
+    click.echo(reports.terminal(rows))
+    click.echo(f"{output / 'report.md'}\n{output / 'report.html'}", err=True)
+
+
+@bench.command()
+@click.argument("one", type=click.Path(exists=True, path_type=Path))
+@click.argument("other", type=click.Path(exists=True, path_type=Path))
+def compare(one: Path, other: Path) -> None:
+    """
+    Compare two runs on the samples that both have, method by method
+
+    \b
+        llm rlm bench compare runs/BEFORE runs/AFTER
+    """
+    from rlm_bench import report as reports
+
+    click.echo(reports.compared(_read((one,)), _read((other,)), (one.name, other.name)))
+
+
+# ---- plumbing
+
+
+def _read(paths: tuple[Path, ...]) -> list[Any]:
+    from rlm_bench import rows
+
+    read = [row for path in paths for row in _or_say(lambda path=path: rows.read(path))]  # type: ignore[misc]
+    if not read:
+        raise click.ClickException(f"{paths[0]} holds no rows yet")
+    return read
+
+
+def _params(given: tuple[str, ...] | list[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise click.ClickException(f"-p {one}: write NAME=VALUE")
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+def _or_say(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except Exception as error:
+        _say(error, ValueError)
+        raise
+
+
+def _say(error: Exception, *more: type[Exception]) -> None:
+    """Raises a ClickException for what the user can mend."""
+    from rlm_bench.methods import MethodFailed
+    from rlm_bench.models import ModelNotFound
+    from rlm_bench.rows import RowsError
+    from rlm_bench.samples import BuildError
+    from rlm_core.lms import LMCallError
+    from rlm_core.strategies import StrategyError
+
+    known = (MethodFailed, ModelNotFound, RowsError, BuildError, LMCallError, StrategyError, *more)
+    if isinstance(error, known):
+        raise click.ClickException(str(error)) from None

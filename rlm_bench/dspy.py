@@ -1,0 +1,88 @@
+"""The tasks for DSPy: `devset(task)` as examples, `metric(task)` as their metric.
+
+evaluate = dspy.Evaluate(devset=devset("niah", size=100_000), metric=metric("niah"))
+evaluate(dspy_rlm.RLM("context, query -> answer"))
+
+dspy.GEPA(metric=metric("niah"), ...)       # which also reads what was wrong"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import dspy
+
+from rlm_bench import tasks
+from rlm_bench.runner import Spec
+from rlm_bench.samples import Sample
+from rlm_bench.scorers import Score, said, score
+
+
+def devset(task: str, n: int = 20, seed: int = 0, **params: Any) -> list[dspy.Example]:
+    """`n` samples with the inputs `context` and `query`.  Whoever optimizes on one seed should measure on
+    another.  Raises ValueError for a task or parameters that there are not."""
+    made = []
+    for index in range(n):
+        sample = Spec.of(task, params, seed, index).sample()
+        example = dspy.Example(
+            context=sample.context,
+            query=sample.query,
+            answer=sample.answer,
+            task=task,
+            params=dict(params),
+            seed=seed,
+            index=index,
+        )
+        made.append(example.with_inputs("context", "query"))
+    return made
+
+
+def metric(task: str) -> Callable[..., Any]:
+    """The score of `prediction.answer`: 1 if it is right, else the task's partial credit, if it knows any.  A
+    number for whoever evaluates; where an optimizer asks about a predictor, as GEPA does, a
+    `dspy.Prediction` of score and feedback."""
+    tasks.get(task)
+
+    def scored(
+        gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None
+    ) -> Any:
+        sample = _sample(Spec.of(gold.task, gold.params, gold.seed, gold.index))
+        answer = getattr(pred, "answer", None)
+        found = score(sample, answer, getattr(getattr(pred, "run", None), "status", "answered"))
+        value = found.strict if found.partial is None else max(found.strict, found.partial)
+        if pred_name is None:
+            return value
+        return dspy.Prediction(score=value, feedback=feedback(sample, answer, found))
+
+    return scored
+
+
+def feedback(sample: Sample, answer: Any, found: Score) -> str:
+    """What was right or wrong, in words for who writes better instructions."""
+    if found.strict == 1.0:
+        return "Right."
+    gold = "that the text does not hold it" if sample.meta.get("unanswerable") else repr(said(sample.answer))
+    what = WRONG.get(found.error_class, f"It is wrong ({found.error_class}).")
+    given = said(answer)
+    shown = repr(given if len(given) <= MOST else f"{given[:MOST]}...") if given else "nothing"
+    told = f"The right answer is {gold[:MOST]}; the answer given was {shown}. {what}"
+    if found.partial:
+        told += f" It is partly right: {found.partial:.2f} of 1."
+    return told
+
+
+MOST = 500  # characters of an answer
+WRONG = {
+    "empty": "An answer must be submitted.",
+    "not_found": "The text does hold it: it was not searched for by the right words, or not to its end.",
+    "extra": "It holds the right value among others: the question asks for the value alone.",
+    "wrong": "It is not what the text says.",
+}
+
+
+@lru_cache(maxsize=1_024)
+def _sample(spec: Spec) -> Sample:
+    """A sample without its text, which scoring needs no more."""
+    return replace(spec.sample(), context="")

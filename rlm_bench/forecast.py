@@ -1,0 +1,113 @@
+"""`--dry-run`: how many samples, and about how many tokens and dollars, with nothing sent.
+
+What an RLM will do is not known; its figures are those of a short run, and of one that goes on until its
+limit of steps.  Sub-calls come on top: they are as many as the model's code makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rlm_bench.methods import Setting, Settings, needs_model, strategy_of
+from rlm_bench.models import LLMModel, counter
+from rlm_bench.runner import Job, Spec
+from rlm_bench.samples import Sample, flat
+from rlm_core import baselines, prices
+from rlm_core.context import Context
+from rlm_core.limits import Budget
+from rlm_core.lms import LM, Usage, estimate_tokens
+from rlm_core.loop import DEFAULT_WINDOW, Run, Task
+from rlm_core.views import View
+
+REPLY = 300  # tokens of a reply
+STEP = 500  # tokens that a step's output and the words around it add to the prompt
+SHORT = 3  # steps of a short run
+SAMPLED = 20_000  # characters whose tokens are counted, for the density of all
+
+
+@dataclass
+class Expected:
+    """Tokens of one method, at least and at most."""
+
+    samples: int = 0
+    least: Usage = field(default_factory=Usage)
+    most: Usage = field(default_factory=Usage)
+
+
+def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
+    """A table for the terminal."""
+    setting = Setting(root, sub, settings)
+    cells: dict[Spec, Sample] = {}
+    expected: dict[str, Expected] = {}
+    for job in jobs:
+        cell = Spec(job.spec.task, job.spec.params, job.spec.seed)
+        of = expected.setdefault(job.method, Expected())
+        of.samples += 1
+        if not needs_model(job.method):
+            continue
+        if cell not in cells:
+            cells[cell] = cell.sample()
+        least, most = _tokens(job.method, cells[cell], setting)
+        of.least += least
+        of.most += most
+    lines = [
+        f"{len({job.spec for job in jobs})} samples, {len(jobs)} answers, window {root.window or 'unknown'}",
+        "",
+    ]
+    lines.append(f"{'method':<14}{'answers':>8}{'tokens in':>26}{'tokens out':>20}{'cost':>22}")
+    for method, of in expected.items():
+        if not needs_model(method):
+            lines.append(f"{method:<14}{of.samples:>8}{'no model':>26}")
+            continue
+        lines.append(
+            f"{method:<14}{of.samples:>8}{_span(of.least.input, of.most.input):>26}"
+            f"{_span(of.least.output, of.most.output):>20}{_cost(of, root):>22}"
+        )
+    lines.append("\nTokens are estimates; an RLM's sub-calls come on top.")
+    return "\n".join(lines)
+
+
+def _tokens(method: str, sample: Sample, setting: Setting) -> tuple[Usage, Usage]:
+    text = flat(sample.context)
+    window = setting.root.window or DEFAULT_WINDOW
+    density = counter(setting.root)(text[:SAMPLED]) / max(1, len(text[:SAMPLED]))
+    read = int(len(text) * density)
+    room = window - baselines.REPLY
+    if method.startswith("direct"):
+        used = Usage(min(read, room), REPLY)
+        return used, used
+    if method == "rag":
+        used = Usage(min(read, room // 2), REPLY)
+        return used, used
+    if method == "chunked":
+        calls = -(-read // room)
+        used = Usage(read + calls * (REPLY + 80), (calls + 1) * REPLY)
+        return used, used
+    run = Run(
+        Task(sample.query, {"context": Context.of(sample.context)}),
+        Budget(),
+        strategy_of(setting),
+        window=window,
+    )
+    view = View(run.contract, run.strategy, run.card, sample.query)
+    first = sum(estimate_tokens(message["content"]) for message in view.messages())
+    return _steps(first, SHORT, window), _steps(first, setting.settings.iterations, window)
+
+
+def _steps(first: int, steps: int, window: int) -> Usage:
+    each = [min(window, first + step * (REPLY + STEP)) for step in range(steps)]
+    return Usage(sum(each), steps * REPLY)
+
+
+def _span(least: int, most: int) -> str:
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _cost(of: Expected, lm: LM) -> str:
+    if not isinstance(lm, LLMModel):
+        return "unknown"
+    costs = [prices.cost(used, lm.callee.facts) for used in (of.least, of.most)]
+    if None in costs:
+        return "unknown"
+    told = [f"${cost:,.2f}" for cost in costs]
+    return told[0] if told[0] == told[1] else " to ".join(told)

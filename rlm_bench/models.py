@@ -1,0 +1,201 @@
+"""The models that methods ask: llm's by their names, `scripted` for trying the suite itself, or any LM of
+`rlm_core`.
+
+A name and options are all that a worker elsewhere needs to find its models, so a run is described by them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rlm_core.limits import Budget, Limits, RunUsage
+from rlm_core.lms import LM, Completion, Message, ScriptedLM, Usage, estimate_tokens
+from rlm_core.loop import DEFAULT_WINDOW
+
+if TYPE_CHECKING:
+    from llm_rlm.callee import Callee
+
+
+class ModelNotFound(ValueError):
+    """No such model, or no key for it; one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by name: one of llm's, or "scripted".  `options` are llm's, as (name, value)."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def lm(self) -> LM:
+        """Raises ModelNotFound."""
+        return _found(self)
+
+
+SCRIPTED = Model("scripted")
+
+
+@lru_cache(maxsize=8)
+def _found(model: Model) -> LM:
+    if model == SCRIPTED:
+        return ScriptedLM(_script, model=model.name, window=DEFAULT_WINDOW)
+    import click
+    import llm
+    from pydantic import ValidationError
+
+    from llm_rlm.callee import Callee
+    from llm_rlm.settings import find_model
+
+    try:
+        pair = find_model(model.name)
+        given = dict(model.options)
+        options = pair.model.Options(**given).model_dump(
+            exclude_unset=True
+        )  # checked, and of their own types
+        callee = Callee(pair, options=options)
+        callee.check_key()
+    except llm.NeedsKeyException as error:
+        raise ModelNotFound(str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(map(str, first["loc"]))
+        raise ModelNotFound(f"{model.name} takes no option {option!r} like this: {first['msg']}") from None
+    except (llm.ModelError, click.ClickException) as error:
+        raise ModelNotFound(str(error).removeprefix("-o sub_model: ").removeprefix("-o sub_model ")) from None
+    return LLMModel(callee)
+
+
+class LLMModel:
+    """A model of llm's as an `LM`, called as the plugin calls it."""
+
+    def __init__(self, callee: Callee):
+        self.callee = callee
+        self.model = callee.model_id
+        self.window = callee.window
+        own = getattr(callee.pair.model, "concurrency", None)
+        self.concurrency: int | None = own or (1 if callee.in_process else None)
+        counter = getattr(callee.pair.model, "tokens", None)
+        if counter:
+            self.tokens = lambda text: int(counter(text, **callee.options))
+
+    @property
+    def strategy(self) -> str:
+        from llm_rlm.settings import profile
+
+        return profile(self.callee.pair.model)
+
+    def complete(self, messages: Sequence[Message]) -> Completion:
+        return self.callee.complete(messages)
+
+    async def acomplete(self, messages: Sequence[Message]) -> Completion:
+        return await self.callee.acomplete(messages)
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Completion]:
+        events = self.callee.stream(messages)
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                yield stop.value
+                return
+            if event.type == "text":
+                yield event.chunk
+
+    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str | Completion]:
+        async for item in self.callee.astream(messages):
+            if isinstance(item, Completion):
+                yield item
+            elif item.type == "text":
+                yield item.chunk
+
+
+class Metered:
+    """An LM whose every call is counted, under the role that the caller plays: what a method used is the sum
+    of its calls, never a reading of shared counters."""
+
+    def __init__(self, lm: LM, role: str, meter: Meter):
+        self.lm, self.role, self.meter = lm, role, meter
+        self.model, self.window, self.concurrency = lm.model, lm.window, lm.concurrency
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Metered:  # DSPy copies its LMs
+        return self
+
+    def complete(self, messages: Sequence[Message]) -> Completion:
+        completion = self.lm.complete(messages)
+        self.meter.record(self.role, completion)
+        return completion
+
+    async def acomplete(self, messages: Sequence[Message]) -> Completion:
+        completion = await self.lm.acomplete(messages)
+        self.meter.record(self.role, completion)
+        return completion
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Completion]:
+        for piece in self.lm.stream(messages):
+            if isinstance(piece, Completion):
+                self.meter.record(self.role, piece)
+            yield piece
+
+    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str | Completion]:
+        async for piece in self.lm.astream(messages):
+            if isinstance(piece, Completion):
+                self.meter.record(self.role, piece)
+            yield piece
+
+    def __call__(self, prompt: str) -> str:
+        return self.complete([{"role": "user", "content": prompt}]).text
+
+
+class Meter:
+    """What the calls of one sample used, by role and model.  Any thread may record."""
+
+    def __init__(self) -> None:
+        self._budget = Budget(Limits())
+        self._lock = threading.Lock()
+
+    def record(self, role: str, completion: Completion, model: str = "") -> None:
+        with self._lock:
+            self._budget.record(role, 0, completion.model or model, completion.usage)
+
+    def lost(self, role: str, model: str, usage: Usage | None) -> None:
+        """A call that failed, and was paid for all the same."""
+        if usage:
+            self.record(role, Completion("", usage, model))
+
+    @property
+    def usage(self) -> RunUsage:
+        return self._budget.usage
+
+
+def counter(lm: LM) -> Callable[[str], int]:
+    """How an LM counts tokens: by its own tokenizer where it has one, else estimated."""
+    own: Callable[[str], int] = getattr(lm, "tokens", estimate_tokens)
+    return own
+
+
+# ---- an LM that plays by a script, offline
+
+
+LOOK = """```repl
+words = {words!r}
+found = next((lines for lines in map(grep, words) if lines), [])
+print(len(found), found[:2])
+```"""
+FIND = """```repl
+SUBMIT(found[0].rstrip(".").split()[-1]) if found else NOT_FOUND("no line holds " + ", ".join(words))
+```"""
+
+
+def _script(messages: list[Message]) -> str:
+    """Looks for the longest words of the question, and submits the last word of the first line found: enough
+    to exercise all of a run, and no measure of anything."""
+    if [message["role"] for message in messages] == ["user"]:
+        return "NOTHING"
+    if messages[-2]["role"] == "assistant":
+        return FIND
+    words = set(re.findall(r"[\w-]{5,}", messages[-1]["content"].rpartition("\n\n")[2]))
+    return LOOK.format(words=sorted(words, key=lambda word: (-len(word), word))[:8])

@@ -1,0 +1,177 @@
+"""A run as one HTML page that needs nothing else: no network, no script, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from rlm_bench import charts, report
+from rlm_bench.charts import Point
+from rlm_bench.rows import Row
+from rlm_bench.summary import (
+    Share,
+    abstention,
+    chars,
+    cost,
+    grouped,
+    labels,
+    place_of,
+    place_order,
+    quantiles,
+    share,
+    size_of,
+)
+
+
+def page(rows: Sequence[Row], title: str) -> str:
+    label = labels(rows)
+    names = list(grouped(rows, label))
+    colours = {name: number % charts.COLOURS for number, name in enumerate(names)}
+    told = grouped(rows, label)
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(report.about(rows))}</p>",
+        f'<p class="how">{escape(report.HOW)}</p>',
+        charts.legend(names),
+        _section("Methods", _table(report.overview(rows))),
+        _section("Score by size", _by_size(rows, colours), _table(report.by_size(rows))),
+    ]
+    if any(place_of(row) is not None for row in rows):
+        said = "".join(f"<li>{escape(line)}</li>" for line in report.places(rows))
+        parts.append(_section("Score by place of the needle", f"<ul>{said}</ul>", _heat(rows)))
+    parts.append(_section("Cost against score", _costs(told, colours)))
+    if (table := report.abstentions(rows))[1]:
+        parts.append(_section("Where the text holds no answer", _plane(told, colours), _table(table)))
+    if (pairs := report.told_apart(rows)[1])[1]:
+        parts.append(_section("Which methods are told apart", _table(pairs)))
+    if (table := report.spread(rows))[1]:
+        parts.append(_section("Tokens and time", _spread(told, colours), _table(table)))
+    parts.append(_section("How it ended", _table(report.kinds(rows))))
+    if (table := report.errors(rows))[1]:
+        parts.append(_section("Errors", _table(table)))
+    return PAGE.format(
+        title=escape(title),
+        style=Path(__file__).with_name("page.css").read_text("utf-8"),
+        body="\n".join(parts),
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
+
+
+def _table(table: report.Table) -> str:
+    head, body = table
+    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in body)
+    return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _figures(*svgs: str) -> str:
+    return f'<div class="figures">{"".join(svgs)}</div>'
+
+
+def _point(x: float, told: Share, name: str) -> Point:
+    return Point(x, told.mean, told.interval, f"{name}: {told}")
+
+
+def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
+    """A chart for each task."""
+    label, svgs = labels(rows), []
+    for task, some in sorted(grouped(rows, lambda row: row.task).items()):
+        sizes = sorted({size_of(row) for row in some})
+        series: dict[int, list[Point]] = {}
+        for (name, size), cell in grouped(some, lambda row: (label(row), size_of(row))).items():
+            told = share(cell)
+            if told.n:
+                points = series.setdefault(colours[name], [])
+                points.append(_point(sizes.index(size), told, f"{name}, {task}, {chars(size)}"))
+        svgs.append(charts.lines(task, [chars(size) for size in sizes], series))
+    return _figures(*svgs)
+
+
+def _heat(rows: Sequence[Row]) -> str:
+    """A map for each task and method: sizes down, places across."""
+    label, svgs = labels(rows), []
+    placed = report.judged([row for row in rows if place_of(row) is not None])
+    for (task, name), some in sorted(grouped(placed, lambda row: (row.task, label(row))).items()):
+        places = sorted({str(place_of(row)) for row in some}, key=place_order)
+        if len(places) < 2:
+            continue
+        lines = []
+        for size, here in sorted(grouped(some, size_of).items()):
+            cells = grouped(here, lambda row: str(place_of(row)))
+            lines.append((chars(size), [_cell(cells.get(place, []), place) for place in places]))
+        svgs.append(charts.heat(f"{task} by {name}", places, lines))
+    return _figures(*svgs)
+
+
+def _cell(rows: Sequence[Row], place: str) -> tuple[float, str, str] | None:
+    told = share(rows)
+    if not told.n:
+        return None
+    count = f"{told.right}/{told.n}" if told.binary else f"{100 * told.mean:.0f}%"
+    return told.mean, count, f"{place}: {told}"
+
+
+def _costs(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
+    """Against tokens, and against dollars where all are known."""
+    by_tokens, by_dollars = {}, {}
+    for name, some in told.items():
+        score = share(some)
+        if not score.n or not any(row.calls for row in some):
+            continue
+        each = sum(row.all_tokens for row in some) / len(some)
+        by_tokens[colours[name]] = _point(each, score, f"{name}, {each:,.0f} tokens")
+        spent = cost(some)
+        if spent:
+            by_dollars[colours[name]] = _point(spent / len(some), score, f"{name}, ${spent / len(some):.4f}")
+    figures = [charts.scatter("score", "tokens of a sample, on average", by_tokens)] if by_tokens else []
+    if by_dollars:
+        figures.append(charts.scatter("score", "dollars of a sample, on average", by_dollars))
+    return _figures(*figures)
+
+
+def _plane(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
+    points = {}
+    for name, some in told.items():
+        both = abstention(some)
+        if both:
+            invented, declined = both.invented, both.declined
+            title = f"{name}: invented {invented}; declined {declined}"
+            point = Point(declined.mean, invented.mean, invented.interval, title)
+            points[colours[name]] = (point, declined.interval)
+    return _figures(charts.plane("an answer invented", "an answerable twin declined", points))
+
+
+def _spread(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
+    tokens: list[charts.Spread] = []
+    seconds: list[charts.Spread] = []
+    for name, some in told.items():
+        if not any(row.calls for row in some):
+            continue
+        at = (0.05, 0.25, 0.5, 0.75, 0.95)
+        for rows, values in (
+            (tokens, [float(row.all_tokens) for row in some]),
+            (seconds, [row.wall_s for row in some]),
+        ):
+            found = quantiles(values, at)
+            title = f"{name}: 5% {found[0]:,.1f}, median {found[2]:,.1f}, 95% {found[4]:,.1f}"
+            rows.append(charts.Spread(colours[name], name, found, title))
+    return _figures(charts.boxes("tokens of a sample", tokens), charts.boxes("seconds of a sample", seconds))
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

@@ -1,0 +1,98 @@
+"""What is run under a name: tasks, their parameters, and how many samples of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rlm_bench.tasks import get, names
+from rlm_bench.tasks.placing import CUTS, DEPTHS
+
+SIZES = (10_000, 30_000, 100_000, 300_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`n` samples of one task with one set of parameters."""
+
+    task: str
+    n: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    about: str
+    cells: Sequence[Cell]
+
+    def with_n(self, n: int | None) -> Preset:
+        """The same with `n` samples in every cell."""
+        return self if n is None else replace(self, cells=[replace(cell, n=n) for cell in self.cells])
+
+    @property
+    def samples(self) -> int:
+        return sum(cell.n for cell in self.cells)
+
+
+def presets() -> dict[str, Preset]:
+    made = (
+        Preset("smoke", "every task once, 10K characters", list(_every(1, 10_000))),
+        Preset("quick", "every task five times, 100K characters; twins in pairs", list(_every(5, 100_000))),
+        Preset("standard", "a needle at 13 places, all tasks at 100K and 1M characters", list(_standard())),
+        Preset(
+            "positions", "a needle at 21 places, on cuts too, in 300K and 1M characters", list(_positions())
+        ),
+        Preset("scale", "a needle, and an aggregation, from 10K to 10M characters", list(_scale())),
+        Preset("seed", "the earlier reproduction's experiments, 5 samples a cell", list(_seed())),
+    )
+    return {preset.name: preset for preset in made}
+
+
+def _cell(task: str, n: int, **params: Any) -> Cell:
+    return Cell(task, n, params)
+
+
+def _every(n: int, size: int) -> Iterator[Cell]:
+    """All tasks; an unanswerable sample never without its twin."""
+    for task in names():
+        sized = {"size": size} if "size" in get(task).defaults else {}
+        yield Cell(task, n + n % 2 if task == "unanswerable" else n, sized)
+
+
+def _standard() -> Iterator[Cell]:
+    for size in (100_000, 1_000_000):
+        for pos in DEPTHS:
+            yield _cell("niah", 3, size=size, pos=pos)
+        yield from (cell for cell in _every(20, size) if cell.task != "niah")
+
+
+def _positions() -> Iterator[Cell]:
+    for size in (300_000, 1_000_000):
+        for pos in (*DEPTHS, *CUTS):
+            yield _cell("niah", 10, size=size, pos=pos)
+
+
+def _scale() -> Iterator[Cell]:
+    for size in SIZES:
+        yield _cell("niah", 10, size=size, pos="random")
+        if "oolong_like" in names():
+            yield _cell("oolong_like", 10, size=size)
+
+
+def _seed() -> Iterator[Cell]:
+    """Its sizes, positions, counts and wording; `unanswerable` in pairs, where it asked about the one side
+    alone."""
+    for size in (100_000, 300_000, 500_000, 1_000_000):  # and its experiment A, at 300K
+        for pos in (0.1, 0.3, 0.5, 0.7, 0.9):
+            yield _cell("niah", 5, size=size, pos=pos, haystack="words", needle="number5")
+    for needle in ("fact", "code"):
+        yield _cell("niah", 5, size=100_000, pos=0.5, haystack="words", needle=needle)
+    yield _cell("aggregation", 5, size=45_000, kind="counting")
+    yield _cell("aggregation", 5, size=39_000, kind="comparison")
+    yield _cell("niah_multi", 5, size=100_000, mode="mk", k=3, haystack="words")  # C
+    yield _cell("decoys", 5, size=100_000, kind="labelled", count=3)  # D
+    yield _cell("unanswerable", 10, size=50_000, kind="empty", told=False)  # E
+    for hops in (1, 2):  # F
+        yield _cell("multihop", 5, size=80_000, kind="table", hops=hops, people=5, layout="block")

@@ -1,0 +1,318 @@
+"""A run told in words and tables: Markdown for a file, and short tables for the terminal.
+
+No word claims more than its numbers: that one method is better, or a place worse, is said where the 95%
+intervals have no point in common, and nowhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rlm_bench.rows import Row
+from rlm_bench.summary import (
+    Pair,
+    Share,
+    abstention,
+    chars,
+    cost,
+    grouped,
+    labels,
+    paired,
+    pairs,
+    percent,
+    place_of,
+    place_order,
+    places_apart,
+    quantiles,
+    share,
+    size_of,
+)
+
+HOW = (
+    "Scores are `strict`: the final answer, normalised. Each carries its 95% interval: Wilson's for shares "
+    "of right and wrong, else a bootstrap over contexts. Errors (a call or a sandbox that failed) are in no "
+    "score; they are counted apart. That one is better is said only where intervals have no point in common, "
+    "and a test, adjusted for how many there are, agrees."
+)
+
+Table = tuple[list[str], list[list[str]]]
+
+
+# ---- tables
+
+
+def overview(rows: Sequence[Row]) -> Table:
+    head = [
+        "method",
+        "strict",
+        "n",
+        "compat",
+        "differ",
+        "errors",
+        "errors as 0",
+        "unverified",
+        "tokens",
+        "s",
+        "$",
+    ]
+    body = []
+    for name, some in grouped(rows, labels(rows)).items():
+        scored = [row for row in some if row.score is not None]
+        strict = share(some)
+        compat = share(scored, lambda row: float((row.score or {}).get("compat") or 0.0))
+        differ = sum(row.strict != ((row.score or {}).get("compat") or 0.0) for row in scored)
+        spent = cost(some)
+        body.append(
+            [
+                name,
+                f"{percent(strict.mean)} {interval(strict)}" if strict.n else "-",
+                str(strict.n),
+                percent(compat.mean) if compat.n else "-",
+                str(differ),
+                str(strict.errors),
+                percent(sum(row.strict for row in some) / len(some)) if strict.errors else "",
+                str(sum(bool(row.unverified) for row in some)),
+                f"{quantiles([row.all_tokens for row in some], (0.5,))[0]:,.0f}",
+                f"{quantiles([row.wall_s for row in some], (0.5,))[0]:,.1f}",
+                "?" if spent is None else f"{spent:.2f}",
+            ]
+        )
+    return head, body
+
+
+def by_size(rows: Sequence[Row]) -> Table:
+    """Tasks and sizes down, methods across."""
+    label = labels(rows)
+    names = list(grouped(rows, label))
+    body = []
+    for (task, size), some in sorted(grouped(rows, lambda row: (row.task, size_of(row))).items()):
+        cells = grouped(some, label)
+        body.append([task, chars(size), *(_cell(cells.get(name, [])) for name in names)])
+    return ["task", "chars", *names], body
+
+
+def by_place(rows: Sequence[Row]) -> Table:
+    """Places down; sizes and methods across."""
+    placed = judged([row for row in rows if place_of(row) is not None])
+    label = labels(rows)
+    columns = sorted({(label(row), size_of(row)) for row in placed})
+    body = []
+    for place in sorted({str(place_of(row)) for row in placed}, key=place_order):
+        here = [row for row in placed if str(place_of(row)) == place]
+        cells = grouped(here, lambda row: (label(row), size_of(row)))
+        body.append([place, *(_cell(cells.get(column, [])) for column in columns)])
+    return ["place", *(f"{name} {chars(size)}" for name, size in columns)], body
+
+
+def spread(rows: Sequence[Row]) -> Table:
+    head = ["method", *(f"{what} {q}" for what in ("tokens", "s") for q in ("p25", "p50", "p75", "p95"))]
+    head.append("calls p50")
+    body = []
+    for name, some in grouped(rows, labels(rows)).items():
+        if not any(row.calls for row in some):
+            continue
+        tokens = quantiles([row.all_tokens for row in some])
+        seconds = quantiles([row.wall_s for row in some])
+        calls = quantiles([sum(row.calls.values()) for row in some], (0.5,))
+        body.append([name, *(f"{x:,.0f}" for x in tokens), *(f"{x:,.1f}" for x in seconds), f"{calls[0]:g}"])
+    return head, body
+
+
+def abstentions(rows: Sequence[Row]) -> Table:
+    body = []
+    for name, some in grouped(rows, labels(rows)).items():
+        told = abstention(some)
+        if told:
+            body.append([name, str(told.invented), str(told.declined), percent(told.balanced)])
+    return ["method", "invented an answer", "declined an answerable twin", "balanced accuracy"], body
+
+
+def kinds(rows: Sequence[Row]) -> Table:
+    """What wrong answers were, and errors."""
+    body = []
+    for name, some in grouped(rows, labels(rows)).items():
+        wrong = Counter(row.error_class for row in some if row.score is not None and row.strict < 1.0)
+        status = Counter(row.status for row in some)
+        told = ", ".join(f"{kind} {count}" for kind, count in wrong.most_common())
+        body.append([name, ", ".join(f"{kind} {count}" for kind, count in status.most_common()), told or "-"])
+    return ["method", "ended", "wrong answers"], body
+
+
+def errors(rows: Sequence[Row]) -> Table:
+    label = labels(rows)
+    found = Counter((label(row), row.reason[:160]) for row in rows if row.status == "error")
+    return ["method", "error", "count"], [
+        [name, reason, str(count)] for (name, reason), count in found.most_common(20)
+    ]
+
+
+def judged(rows: Sequence[Row]) -> list[Row]:
+    """Without what only checks the suite: nobody asks whether the oracle is better."""
+    return [row for row in rows if row.method not in ("oracle", "empty")]
+
+
+def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], Table]:
+    groups = grouped(judged(rows), lambda row: row.task)
+    found = pairs(groups, labels(rows))
+    body = [
+        [
+            pair.where,
+            str(pair),
+            str(pair.shares[0]),
+            str(pair.shares[1]),
+            f"{pair.only_one}:{pair.only_other}",
+            f"{pair.p:.2g}",
+        ]
+        for pair in found
+    ]
+    return found, (["task", "", "the first", "the second", "only one right", "p (McNemar, Holm)"], body)
+
+
+def places(rows: Sequence[Row]) -> list[str]:
+    """What is to be said of places."""
+    placed = judged([row for row in rows if place_of(row) is not None and row.score is not None])
+    label = labels(rows)
+    lines = []
+    for (name, size), some in sorted(grouped(placed, lambda row: (label(row), size_of(row))).items()):
+        if len({place_of(row) for row in some}) < 2:
+            continue
+        apart = places_apart(some)
+        if not apart:
+            lines.append(f"{name} at {chars(size)}: no place is told apart from the others ({share(some)}).")
+        for place, here, rest in apart:
+            word = "worse" if here.mean < rest.mean else "better"
+            lines.append(f"{name} at {chars(size)}: place {place} is {word}, {here}, the others {rest}.")
+    return lines
+
+
+def _cell(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    told = share(rows)
+    failed = f" +{told.errors} err" if told.errors else ""
+    if not told.n:
+        return failed.strip()
+    count = f"{told.right}/{told.n}" if told.binary else f"{percent(told.mean)} n={told.n}"
+    return f"{count} {interval(told)}{failed}"
+
+
+def interval(told: Share) -> str:
+    return f"[{100 * told.interval[0]:.0f}, {100 * told.interval[1]:.0f}]"
+
+
+# ---- Markdown
+
+
+def markdown(rows: Sequence[Row], title: str) -> str:
+    _, apart = told_apart(rows)
+    parts = [f"# {title}", HOW, about(rows), "## Methods", _md(overview(rows))]
+    parts += [
+        "## Score by task and size",
+        "Right answers of all, and the interval in percent.",
+        _md(by_size(rows)),
+    ]
+    if said := places(rows):
+        parts += [
+            "## Score by place of the needle",
+            "\n".join(f"- {line}" for line in said),
+            _md(by_place(rows)),
+        ]
+    if (told := abstentions(rows))[1]:
+        parts += ["## Where the text holds no answer", _md(told)]
+    if apart[1]:
+        parts += ["## Which methods are told apart", _md(apart)]
+    if (told := spread(rows))[1]:
+        parts += ["## Tokens and time", _md(told)]
+    parts += ["## How it ended", _md(kinds(rows))]
+    if (told := errors(rows))[1]:
+        parts += ["## Errors", _md(told)]
+    return "\n\n".join(parts) + "\n"
+
+
+def about(rows: Sequence[Row]) -> str:
+    models = sorted({row.model for row in rows if row.model})
+    count = len({(row.sample, row.epoch) for row in rows})
+    contexts = len({row.context_sha256 for row in rows})
+    return (
+        f"{count:,} samples of {len({row.task for row in rows})} tasks over {contexts:,} contexts, "
+        f"{len(rows):,} answers; models: {', '.join(models) or 'none'}."
+    )
+
+
+def _md(table: Table) -> str:
+    head, body = table
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+# ---- the terminal
+
+
+def terminal(rows: Sequence[Row]) -> str:
+    parts = [plain(overview(rows)), plain(by_size(rows))]
+    if (told := abstentions(rows))[1]:
+        parts.append(plain(told))
+    if said := places(rows):
+        parts.append("\n".join(said))
+    found, _ = told_apart(rows)
+    if apart := [f"{pair.where}: {pair}" for pair in found if pair.apart]:
+        parts.append("\n".join(apart))
+    return "\n\n".join(parts)
+
+
+def plain(table: Table) -> str:
+    """Columns padded to their widest cell; the first is left, the others right."""
+    head, body = table
+    lines = [head, *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    first: Callable[[str, int], str] = str.ljust
+    return "\n".join(
+        "  ".join(
+            (first if column == 0 else str.rjust)(cell, widths[column]) for column, cell in enumerate(line)
+        ).rstrip()
+        for line in lines
+    )
+
+
+# ---- two runs
+
+
+def compared(one: Sequence[Row], other: Sequence[Row], names: tuple[str, str]) -> str:
+    """The samples that both runs have, by task and method."""
+
+    def keyed(rows: Sequence[Row]) -> dict[tuple[str, int, str], Row]:
+        return {(row.sample, row.epoch, row.method): row for row in rows if row.score is not None}
+
+    first, second = keyed(one), keyed(other)
+    both = [key for key in first if key in second]
+    if not both:
+        return f"{names[0]} and {names[1]} have no sample and method in common."
+    lines = [f"{len(both)} answers to the same samples by the same methods; {names[0]} → {names[1]}", ""]
+    body = []
+    groups: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+    for key in both:
+        groups.setdefault((first[key].task, key[2]), []).append(key)
+    for (task, method), keys in sorted(groups.items()):
+        before, after = [first[key] for key in keys], [second[key] for key in keys]
+        pair = paired(task, names[0], names[1], before, after)
+        change = pair.shares[1].mean - pair.shares[0].mean
+        body.append(
+            [
+                task,
+                method,
+                *map(str, pair.shares),
+                f"{100 * change:+.0f}",
+                f"-{pair.only_one} +{pair.only_other}",
+                f"{pair.p:.2g}",
+                ("better" if change > 0 else "worse") if pair.apart else "not told apart",
+                _ratio([row.all_tokens for row in before], [row.all_tokens for row in after]),
+                _ratio([row.wall_s for row in before], [row.wall_s for row in after]),
+            ]
+        )
+    head = ["task", "method", *names, "points", "samples", "p", "", "tokens", "time"]
+    return "\n".join([*lines, plain((head, body))])
+
+
+def _ratio(before: Sequence[float], after: Sequence[float]) -> str:
+    old, new = (quantiles(values, (0.5,))[0] for values in (before, after))
+    return f"x{new / old:.2f}" if old else ""

@@ -1,0 +1,198 @@
+"""What a run leaves: one line of JSON for each sample and method, appended and flushed as it is done.
+
+A line is whole or it is not there: what a crash cut off is the last line, and reading drops it.  All that a
+report says comes from these lines."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+SAMPLES, CONFIG = "samples.jsonl", "config.json"
+
+
+class RowsError(Exception):
+    """A run's folder cannot be used; one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one sample.
+
+    key        of all that decides what is done: the sample, the epoch, the method, its settings, the models
+    score      strict, compat and partial; None where an error came before any answer
+    status     as `rlm_bench.methods.Outcome`
+    calls      by role: root, child, sub;  `tokens`: by role, of in, out, cached
+    cost_usd   None where a price is not known
+    wall_s     seconds of the method, ttfa_s until its first reply
+    coverage   share of the context's characters that models were shown, where that is known
+    trace      an RLM's steps: what was said, the code, its output, its error
+    """
+
+    key: str
+    run: str
+    task: str
+    task_version: int
+    params: dict[str, Any]
+    seed: int
+    index: int
+    epoch: int
+    method: str
+    method_cfg_sha: str
+    model: str | None
+    sub_model: str | None
+    sample: str
+    context_sha256: str
+    context_chars: int
+    est_tokens: int
+    query: str
+    gold: Any
+    unanswerable: bool
+    cluster: str
+    meta: dict[str, Any]
+    answer: Any
+    status: str
+    reason: str
+    score: dict[str, float | None] | None
+    error_class: str
+    iterations: int
+    calls: dict[str, int]
+    tokens: dict[str, dict[str, int]]
+    cost_usd: float | None
+    wall_s: float
+    ttfa_s: float | None
+    truncated: bool | None
+    coverage: float | None
+    exec_errors: int
+    syntax_errors: int
+    unverified: bool | None
+    trace: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def strict(self) -> float:
+        return float((self.score or {}).get("strict") or 0.0)
+
+    @property
+    def all_tokens(self) -> int:
+        return sum(used["in"] + used["out"] for used in self.tokens.values())
+
+    def line(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, default=plain)
+
+    @classmethod
+    def read(cls, line: str) -> Row:
+        told = json.loads(line)
+        return cls(**{name: told[name] for name in _FIELDS if name in told})
+
+
+_FIELDS = tuple(one.name for one in fields(Row))
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for, the same in every process."""
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else str(value)
+
+
+def key(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+# ---- a run's folder
+
+
+class Folder:
+    """`with Folder(path) as folder`: to write to; one process at a time.  Raises RowsError."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.file: TextIO | None = None
+
+    def __enter__(self) -> Folder:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.file = (self.path / SAMPLES).open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.file.close()
+            raise RowsError(f"{self.path}: another process is writing to this run; wait for it") from None
+        self._mend()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.file
+        self.file.close()
+
+    def _mend(self) -> None:
+        """Cuts off a last line that a crash left unfinished."""
+        assert self.file
+        place = self.path / SAMPLES
+        whole = place.read_bytes()
+        if whole and not whole.endswith(b"\n"):
+            os.truncate(place, whole.rfind(b"\n") + 1)
+
+    def append(self, row: Row) -> None:
+        assert self.file
+        self.file.write(row.line() + "\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Writes the run's config; beside, so that it is there before the first row."""
+        part = self.path / f"{CONFIG}.part"
+        part.write_text(json.dumps(config, indent=2, ensure_ascii=False, default=plain) + "\n", "utf-8")
+        part.replace(self.path / CONFIG)
+
+
+def config(path: Path) -> dict[str, Any]:
+    """Raises RowsError."""
+    try:
+        told = json.loads((path / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RowsError(f"{path} is no folder of a run: its {CONFIG} cannot be read ({error})") from None
+    assert isinstance(told, dict)
+    return told
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a run's folder, or of a .jsonl or .jsonl.gz file.  Of rows with one key the last counts: a
+    sample may have been tried again after an error.  Raises RowsError."""
+    rows: dict[str, Row] = {}
+    for row in _lines(path):
+        rows.pop(row.key, None)
+        rows[row.key] = row
+    return list(rows.values())
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    files = [path]
+    if path.is_dir():
+        files = [file for file in (path / SAMPLES, path / f"{SAMPLES}.gz") if file.exists()]
+    if not files or not files[0].exists():
+        raise RowsError(f"{path}: there is no {SAMPLES} of a run")
+    for file in files:
+        with (
+            gzip.open(file, "rt", encoding="utf-8")
+            if file.suffix == ".gz"
+            else file.open(encoding="utf-8") as lines
+        ):
+            yield from _parsed(lines, file)
+
+
+def _parsed(lines: Iterable[str], file: Path) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("\n"):
+            return  # cut off by a crash, or still being written
+        try:
+            yield Row.read(line)
+        except (ValueError, TypeError) as error:
+            raise RowsError(f"{file}, line {number}: no row of a run ({error})") from None

@@ -1,0 +1,256 @@
+"""What rows say: shares with their intervals, pairs of methods, distributions.  Both reports are made of
+these, and nothing here is judged by anything but its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from rlm_bench.rows import Row
+from rlm_bench.stats import Interval, cluster_bootstrap, fisher, holm, mcnemar, separated, wilson
+
+LEVEL = 0.05  # of a test, after Holm; a claim needs it beside separated intervals
+
+
+@dataclass(frozen=True)
+class Share:
+    """The mean of `n` scores, with its 95% interval.  `right`: how many are 1; `errors`: samples beside them
+    that came to no score."""
+
+    n: int
+    right: int
+    mean: float
+    interval: Interval
+    errors: int = 0
+
+    @property
+    def binary(self) -> bool:
+        return math.isclose(self.mean * self.n, self.right, abs_tol=1e-9)
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "-"
+        count = f"{self.right}/{self.n}" if self.binary else f"n={self.n}"
+        return f"{percent(self.mean)} [{percent(self.interval[0])}, {percent(self.interval[1])}] {count}"
+
+
+def share(rows: Iterable[Row], value: Callable[[Row], float] = lambda row: row.strict) -> Share:
+    """Wilson's interval for shares of right and wrong of samples with contexts of their own; else a bootstrap
+    over the contexts that they share."""
+    told = list(rows)
+    scored = [row for row in told if row.score is not None]
+    values = [value(row) for row in scored]
+    clusters = [row.cluster for row in scored]
+    right = sum(one == 1.0 for one in values)
+    binary = all(one in (0.0, 1.0) for one in values)
+    if binary and len(set(clusters)) == len(clusters):
+        interval = wilson(right, len(values))
+    else:
+        interval = cluster_bootstrap(values, clusters)
+    mean = sum(values) / len(values) if values else 0.0
+    return Share(len(values), right, mean, interval, len(told) - len(scored))
+
+
+def grouped(rows: Iterable[Row], by: Callable[[Row], Hashable]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(by(row), []).append(row)
+    return groups
+
+
+# ---- names
+
+
+def labels(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """How to call what made a row: by its method, its model where there are several, its settings where
+    those differ."""
+    models = {(row.model, row.sub_model) for row in rows if row.model}
+    configs: dict[tuple[str, str | None, str | None], list[str]] = {}
+    for row in rows:
+        known = configs.setdefault((row.method, row.model, row.sub_model), [])
+        if row.method_cfg_sha not in known:
+            known.append(row.method_cfg_sha)
+
+    def label(row: Row) -> str:
+        told = row.method
+        if len(models) > 1 and row.model:
+            told += f" {row.model}"
+            if row.sub_model != row.model:
+                told += f"+{row.sub_model}"
+        same = configs.get((row.method, row.model, row.sub_model), [])
+        return f"{told} #{row.method_cfg_sha[:4]}" if len(same) > 1 else told
+
+    return label
+
+
+def size_of(row: Row) -> int:
+    """The size that a row's sample was asked in, else its characters, to two figures."""
+    asked = row.params.get("size")
+    if isinstance(asked, int):
+        return asked
+    if row.context_chars < 100:
+        return row.context_chars
+    step = 10 ** (len(str(row.context_chars)) - 2)
+    return int(round(row.context_chars / step) * step)
+
+
+def chars(size: int) -> str:
+    for unit, name in ((1_000_000, "M"), (1_000, "K")):
+        if size >= unit:
+            return f"{size / unit:.3g}{name}"
+    return str(size)
+
+
+def place_of(row: Row) -> str | None:
+    """The place of a needle, where it is a parameter."""
+    return None if "pos" not in row.params else str(row.params["pos"])
+
+
+def place_order(place: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(place), ""
+    except ValueError:
+        return (1, 0.0, "") if place == "tail" else (2, 0.0, place)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.0f}%"
+
+
+# ---- what can be told apart
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods on the same samples.  `p`: of McNemar's test, adjusted (Holm) for all pairs beside it."""
+
+    where: str
+    one: str
+    other: str
+    shares: tuple[Share, Share]
+    only_one: int
+    only_other: int
+    p: float
+
+    @property
+    def apart(self) -> bool:
+        return self.p < LEVEL and separated(self.shares[0].interval, self.shares[1].interval)
+
+    def __str__(self) -> str:
+        first, second = self.shares
+        if not self.apart:
+            return f"{self.one} and {self.other} are not told apart"
+        better, worse = (self.one, self.other) if first.mean > second.mean else (self.other, self.one)
+        return f"{better} is better than {worse}"
+
+
+def pairs(groups: Mapping[str, Sequence[Row]], label: Callable[[Row], str]) -> list[Pair]:
+    """Every two methods in each group, on the samples that both have scores of."""
+    found: list[Pair] = []
+    for where, rows in groups.items():
+        by_method = {
+            name: {(row.sample, row.epoch): row for row in some if row.score is not None}
+            for name, some in grouped(rows, label).items()
+        }
+        for one, other in combinations(by_method, 2):
+            both = sorted(by_method[one].keys() & by_method[other].keys())
+            if not both:
+                continue
+            first, second = ([by_method[name][key] for key in both] for name in (one, other))
+            found.append(paired(where, one, other, first, second))
+    adjusted = holm([pair.p for pair in found])
+    return [
+        Pair(pair.where, pair.one, pair.other, pair.shares, pair.only_one, pair.only_other, p)
+        for pair, p in zip(found, adjusted, strict=True)
+    ]
+
+
+def paired(where: str, one: str, other: str, first: Sequence[Row], second: Sequence[Row]) -> Pair:
+    """Two lists of rows, sample by sample."""
+    a, b = ([float(row.strict == 1.0) for row in rows] for rows in (first, second))
+    return Pair(
+        where,
+        one,
+        other,
+        (share(first), share(second)),
+        sum(x > y for x, y in zip(a, b, strict=True)),
+        sum(y > x for x, y in zip(a, b, strict=True)),
+        mcnemar(a, b),
+    )
+
+
+def places_apart(rows: Sequence[Row]) -> list[tuple[str, Share, Share]]:
+    """Places whose share is separated from that of all other places together, and would be so by chance in
+    less than 5% of such tables (Fisher, Holm): of twenty places, one is soon far off.  (place, its share,
+    theirs)."""
+    scored = [row for row in rows if row.score is not None]
+    places = sorted(grouped(scored, place_of), key=lambda place: place_order(str(place)))
+    told = []
+    for place in places:
+        here = share(row for row in scored if place_of(row) == place)
+        rest = share(row for row in scored if place_of(row) != place)
+        told.append((str(place), here, rest))
+    ps = holm([fisher(here.right, here.n, rest.right, rest.n) for _, here, rest in told])
+    return [
+        (place, here, rest)
+        for (place, here, rest), p in zip(told, ps, strict=True)
+        if rest.n and p < LEVEL and separated(here.interval, rest.interval)
+    ]
+
+
+# ---- answering where there is no answer
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """`invented`: of the unanswerable, how many were answered; `declined`: of their answerable twins, how
+    many were called unanswerable."""
+
+    invented: Share
+    declined: Share
+
+    @property
+    def balanced(self) -> float:
+        return 1 - (self.invented.mean + self.declined.mean) / 2
+
+
+def abstention(rows: Sequence[Row]) -> Abstention | None:
+    """None where no sample is unanswerable.  Only tasks that have both kinds count."""
+    tasks = {row.task for row in rows if row.unanswerable} & {
+        row.task for row in rows if not row.unanswerable
+    }
+    some = [row for row in rows if row.task in tasks]
+    without = [row for row in some if row.unanswerable]
+    if not without:
+        return None
+    return Abstention(
+        share(without, lambda row: float(row.strict < 1.0)),
+        share(
+            (row for row in some if not row.unanswerable),
+            lambda row: float(row.error_class == "not_found"),
+        ),
+    )
+
+
+# ---- distributions
+
+
+def quantiles(values: Sequence[float], at: Sequence[float] = (0.25, 0.5, 0.75, 0.95)) -> list[float]:
+    """Linear between neighbours."""
+    ordered = sorted(values)
+    found = []
+    for q in at:
+        where = q * (len(ordered) - 1)
+        low = math.floor(where)
+        high = min(low + 1, len(ordered) - 1)
+        found.append(ordered[low] + (ordered[high] - ordered[low]) * (where - low))
+    return found
+
+
+def cost(rows: Iterable[Row]) -> float | None:
+    """Dollars of all; None where any is not known."""
+    costs = [row.cost_usd for row in rows]
+    return None if None in costs else sum(cost or 0.0 for cost in costs)

@@ -1,0 +1,219 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rlm_bench import rows
+from rlm_bench.commands import bench
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RLM_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def said(*args: str, code: int = 0):
+    done = CliRunner().invoke(bench, args)
+    assert done.exit_code == code, (done.output, done.exception)
+    return done
+
+
+def refused(*args: str) -> str:
+    """The one line that a wrong use is answered by."""
+    done = said(*args, code=1)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("Error: ")
+
+
+def test_list_names_tasks_presets_and_methods(here):
+    told = said("list").stdout
+    for name in ("niah", "unanswerable", "positions", "smoke", "rlm0 rlm1 rlm2", "direct-tail", "oracle"):
+        assert f"  {name}" in told
+
+
+def test_gen_prints_samples_that_are_the_same_every_time(here):
+    one = said("gen", "niah", "-p", "size=5000", "-p", "pos=0.9", "--n", "2").stdout
+    assert one == said("gen", "niah", "-p", "size=5000", "-p", "pos=0.9", "--n", "2").stdout
+    samples = [json.loads(line) for line in one.splitlines()]
+    assert [sample["index"] for sample in samples] == [0, 1]
+    assert samples[0]["answer"] in samples[0]["context"]
+    said("gen", "niah", "-o", "one.jsonl")
+    assert len((here / "one.jsonl").read_text().splitlines()) == 1
+
+
+def test_smoke_runs_offline_and_its_report_can_be_made_from_its_rows_alone(here):
+    done = said("run", "--preset", "smoke", "--dir", "run")
+    made = rows.read(here / "run")
+    assert {one.status for one in made} <= {"answered", "not_found", "budget"}
+    assert {one.strict for one in made if one.method == "oracle"} == {1.0}
+    assert {one.strict for one in made if one.method == "empty" and not one.unanswerable} == {0.0}
+    assert any(one.strict for one in made if one.method == "rlm0")
+    assert "oracle" in done.stdout
+    assert "100%" in done.stdout
+    config = rows.config(here / "run")
+    assert config["models"] == ["scripted", "scripted"]
+    assert config["versions"]["llm-rlm"]
+    (here / "elsewhere").mkdir()
+    (here / "run" / rows.SAMPLES).rename(here / "elsewhere" / rows.SAMPLES)
+    said("report", "elsewhere")
+    assert "| oracle |" in (here / "elsewhere" / "report.md").read_text()
+    assert "<svg" in (here / "elsewhere" / "report.html").read_text()
+    assert "have no sample" not in said("compare", "elsewhere", "elsewhere/samples.jsonl").stdout
+
+
+def test_a_run_that_is_whole_has_nothing_left_to_do(here):
+    said("run", "--task", "niah", "--method", "oracle", "--n", "3", "--dir", "run")
+    before = (here / "run" / rows.SAMPLES).read_text()
+    assert "0 samples to do, 3 done" in said("run", "--resume", "run").stderr
+    assert (here / "run" / rows.SAMPLES).read_text() == before
+
+
+def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
+    told = said(
+        "run", "--task", "niah", "-p", "size=100000", "--n", "4", "--method", "direct", "--method", "oracle",
+        "--method", "chunked", "--method", "rlm1", "--dry-run",
+    ).stdout  # fmt: skip
+    assert "4 samples, 16 answers" in told
+    assert "direct" in told
+    assert "100,0" in told or "100,1" in told or "99,9" in told  # four times 25,000 tokens
+    assert "no model" in told
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["run"], "say what to run: --preset smoke, or --task niah"),
+        (["run", "--preset", "smok"], "no preset 'smok': there are smoke, quick"),
+        (["run", "--preset", "smoke", "--task", "niah"], "give --preset or --task, not both"),
+        (["run", "--preset", "smoke", "-p", "size=1"], "-p is for --task"),
+        (["run", "--task", "nia"], "no task 'nia': the tasks are niah"),
+        (["run", "--task", "niah", "-p", "depth=1"], "task niah has no parameter depth"),
+        (["run", "--task", "niah", "-p", "pos"], "-p pos: write NAME=VALUE"),
+        (["run", "--task", "niah", "-p", "pos=2"], "pos=2: must be a share from 0 to 1"),
+        (["run", "--task", "niah", "--method", "rlm9"], "no method 'rlm9': there are direct"),
+        (["run", "--task", "niah", "-m", "lokal"], "there is no model 'lokal': did you mean local"),
+        (["run", "--task", "niah", "--strategy", "none.json"], "no strategy or strategy file 'none.json'"),
+        (["gen", "nia"], "no task 'nia'"),
+        (["report", "."], "there is no samples.jsonl"),
+    ],
+)
+def test_wrong_uses_are_one_line_that_says_what_to_do(here, args, line):
+    assert line in refused(*args)
+
+
+def test_a_run_is_never_written_over_and_goes_on_with_its_own_options(here):
+    said("run", "--task", "niah", "--method", "oracle", "--dir", "run")
+    assert "run holds a run already: --resume run" in refused(
+        "run", "--task", "niah", "--method", "empty", "--dir", "run"
+    )
+    assert "leave out --n" in refused("run", "--resume", "run", "--n", "3")
+
+
+SLOW = ["run", "--task", "niah", "--n", "12", "--method", "rlm0", "--dir", "run"]
+
+
+def started(folder: Path, *args: str) -> subprocess.Popen[str]:
+    env = os.environ | {"PYTHONPATH": str(ROOT), "RLM_HOME": str(folder / "home")}
+    command = [sys.executable, "-m", "rlm_bench", *args]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def lines(folder: Path, least: int, process: subprocess.Popen[str]) -> bytes:
+    """The run's rows, once there are so many whole ones."""
+    file = folder / "run" / rows.SAMPLES
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        told = file.read_bytes() if file.exists() else b""
+        if told.count(b"\n") >= least:
+            return told
+        time.sleep(0.01)
+    raise AssertionError((process.poll(), process.communicate()))
+
+
+def test_a_run_that_is_killed_loses_no_more_than_the_sample_in_flight(tmp_path):
+    process = started(tmp_path, *SLOW, "--concurrency", "1")
+    seen = lines(tmp_path, 2, process)
+    process.kill()
+    process.communicate()
+    left = (tmp_path / "run" / rows.SAMPLES).read_bytes()
+    assert left.startswith(seen)
+    whole = left[: left.rfind(b"\n") + 1]
+    (tmp_path / "run" / rows.SAMPLES).write_bytes(whole + b'{"key": "cut off he')  # as a kill in a write
+    done = started(tmp_path, "run", "--resume", "run")
+    _, told = done.communicate(timeout=120)
+    assert done.returncode == 0, told
+    count = whole.count(b"\n")
+    assert f"{12 - count} samples to do, {count} done" in told
+    after = (tmp_path / "run" / rows.SAMPLES).read_bytes()
+    assert after.startswith(whole)
+    keys = [json.loads(line)["key"] for line in after.splitlines()]
+    assert len(keys) == len(set(keys)) == 12
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_ctrl_c_keeps_what_was_done_says_how_to_go_on_and_leaves_no_process(tmp_path):
+    process = started(tmp_path, *SLOW)
+    lines(tmp_path, 1, process)
+    below = descendants(process.pid)
+    assert below  # the sandbox's
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "run --resume run" in told
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 10  # what ends with its parent may take a moment
+    while left := [one for one in below if Path(f"/proc/{one}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(place.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+        if parent == process:
+            child = int(place.parent.name)
+            found += [child, *descendants(child)]
+    return found
+
+
+def test_llm_has_the_group_and_loads_it_only_when_it_is_asked_for(tmp_path):
+    code = """
+import sys
+from click.testing import CliRunner
+from llm.cli import cli
+heavy = {"rlm_bench.commands", "rlm_bench.tasks", "rlm_bench.runner", "rlm_core.loop"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+assert "bench" in CliRunner().invoke(cli, ["rlm", "--help"]).output
+assert "rlm_bench.runner" not in sys.modules
+done = CliRunner().invoke(cli, ["rlm", "bench", "--help"])
+assert "compare" in done.output and "rlm_bench.commands" in sys.modules
+print(CliRunner().invoke(cli, ["rlm", "bench", "gen", "niah"]).output[:6])
+"""
+    env = os.environ | {"LLM_USER_PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=ROOT)
+    assert done.stdout.strip() == '{"id":', done.stderr

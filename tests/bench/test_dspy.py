@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+dspy = pytest.importorskip("dspy")
+
+from rlm_bench.dspy import devset, metric  # noqa: E402
+
+
+class Says(dspy.Module):
+    """Answers by the example's own answer, or always the same."""
+
+    def __init__(self, answers):
+        super().__init__()
+        self.answers = answers
+
+    def forward(self, context, query):
+        return dspy.Prediction(answer=self.answers[query] if isinstance(self.answers, dict) else self.answers)
+
+
+def test_a_devset_is_the_tasks_samples_as_examples():
+    examples = devset("niah", n=3, seed=5, size=5_000)
+    assert [set(example.inputs().keys()) for example in examples] == [{"context", "query"}] * 3
+    assert all(example.answer in example.context for example in examples)
+    assert [example.query for example in devset("niah", n=3, seed=5, size=5_000)] == [
+        example.query for example in examples
+    ]
+    assert examples[0].query != devset("niah", n=1, seed=6, size=5_000)[0].query
+    with pytest.raises(ValueError, match="no task"):
+        devset("nia")
+    with pytest.raises(ValueError, match="no task"):
+        metric("nia")
+
+
+def test_evaluate_runs_it_on_threads_and_writes_its_json(tmp_path):
+    examples = devset("niah", n=4, size=5_000)
+    right = {example.query: example.answer for example in examples}
+    place = tmp_path / "results.json"
+    evaluate = dspy.Evaluate(
+        devset=examples, metric=metric("niah"), num_threads=2, failure_score=0.0, save_as_json=str(place)
+    )
+    assert evaluate(Says(right)).score == 100.0
+    assert len(json.loads(place.read_text())) == 4
+    right[examples[0].query] = "I do not know"
+    assert evaluate(Says(right)).score == 75.0
+
+
+def test_an_optimizer_is_told_what_was_wrong():
+    (example,) = devset("niah", n=1, size=5_000)
+    judge = metric("niah")
+
+    def feedback(answer):
+        return judge(example, dspy.Prediction(answer=answer), None, "generate_action", None)
+
+    assert (feedback(example.answer).score, feedback(example.answer).feedback) == (1.0, "Right.")
+    wrong = feedback("1234567")
+    assert wrong.score == 0.0
+    assert example.answer in wrong.feedback
+    assert "1234567" in wrong.feedback
+    assert "must be submitted" in feedback("").feedback
+    assert "value alone" in feedback(f"{example.answer} or 1234567").feedback
+
+
+def test_partial_credit_counts_where_the_task_knows_any():
+    (example,) = devset("aggregation", n=1, size=5_000, kind="counting")
+    near = dspy.Prediction(answer=str(int(example.answer) + 1))
+    assert metric("aggregation")(example, near) == 0.75
+
+
+def test_gepa_takes_it():
+    dspy.GEPA(metric=metric("niah"), max_metric_calls=1, reflection_lm=dspy.LM("none/none"))

@@ -1,0 +1,186 @@
+import pytest
+
+from rlm_bench import methods, tasks
+from rlm_bench.methods import Outcome, Setting, Settings, perform
+from rlm_bench.models import Model, ModelNotFound
+from rlm_bench.samples import Sample
+from rlm_core.lms import Completion, LMCallError, ScriptedLM, Usage
+
+LOOK = "```repl\nfound = grep('special magic')\nprint(len(found), found[:1])\n```"
+FIND = "```repl\nimport re\nSUBMIT(re.search(r'is: (\\d+)', found[0])[1])\n```"
+
+
+def sample(**params) -> Sample:
+    return tasks.get("niah").sample(**{"size": 20_000, **params})
+
+
+def by(name: str, lm: ScriptedLM, given: Sample | None = None, sub: ScriptedLM | None = None) -> Outcome:
+    return perform(name, given or sample(), Setting(lm, sub or lm))
+
+
+def prompt_of(lm: ScriptedLM, call: int = 0) -> str:
+    return lm.calls[call][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "lost"),
+    [
+        ("direct", (0.0, 1.0), 0.5),
+        ("direct-head", (0.0, 0.25), 0.9),
+        ("direct-tail", (0.75, 1.0), 0.1),
+    ],
+)
+def test_direct_keeps_what_its_name_says_of_a_text_that_is_too_long(name, kept, lost):
+    for pos, there in [*((pos, True) for pos in kept), (lost, False)]:
+        given = sample(pos=pos)
+        lm = ScriptedLM("7", window=4_000)  # of about 5,000 tokens
+        outcome = by(name, lm, given)
+        assert (given.answer in prompt_of(lm)) is there
+        assert outcome.truncated
+        assert 0.3 < outcome.coverage < 0.7
+        assert "characters left out" in prompt_of(lm)
+
+
+def test_direct_cuts_nothing_that_fits_and_may_refuse_to_cut():
+    given = sample()
+    lm = ScriptedLM("7", window=8_000)
+    outcome = by("direct-error", lm, given)
+    assert (outcome.status, outcome.truncated, outcome.coverage) == ("answered", False, 1.0)
+    assert given.context in prompt_of(lm)
+    refused = by("direct-error", ScriptedLM("7", window=4_000), given)
+    assert refused.status == "error"
+    assert refused.reason == "the text has 4,999 tokens, and 2,946 fit" or "fit" in refused.reason
+    assert not refused.usage.calls
+
+
+def test_a_text_is_cut_by_the_tokens_that_the_model_counts():
+    class Dense(ScriptedLM):
+        """Whose tokens are single characters."""
+
+        def tokens(self, text: str) -> int:
+            return len(text)
+
+    lm = Dense("7", window=8_000)
+    by("direct", lm)
+    assert 0.8 * 8_000 < len(prompt_of(lm)) + 1_024 <= 8_200
+
+
+def test_a_prompt_that_the_model_refuses_as_too_long_is_cut_more():
+    def narrow(messages):
+        if len(messages[0]["content"]) > 10_000:
+            return LMCallError("too many tokens", "overflow")
+        return "7"
+
+    lm = ScriptedLM(narrow, window=8_000)
+    assert by("direct", lm).status == "answered"
+    assert len(lm.calls) > 1
+
+
+def test_rag_finds_the_needle_and_chunked_reads_every_piece():
+    given = sample(size=60_000)
+    lm = ScriptedLM(lambda messages: given.answer if given.answer in messages[0]["content"] else "NOTHING")
+    lm.window = 4_000
+    assert by("rag", lm, given).answer == given.answer
+    sub = ScriptedLM(lambda messages: given.answer if given.answer in messages[0]["content"] else "NOTHING")
+    sub.window = 4_000
+    outcome = by("chunked", lm, given, sub)
+    assert outcome.answer == given.answer
+    assert outcome.usage.of("sub").calls == len(sub.calls) >= 5
+    assert outcome.usage.of("root").calls == 1
+    assert given.context.replace("\n", "") in "".join(
+        call[0]["content"].partition("\n\n")[2].rpartition("\n\nQuestion: ")[0] for call in sub.calls
+    ).replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["rlm0", "rlm1", "rlm2", "dspy_rlm"])
+def test_an_rlm_answers_by_code_and_its_calls_are_counted_by_role(name):
+    pytest.importorskip("dspy") if name == "dspy_rlm" else None
+    given = sample()
+    outcome = by(name, ScriptedLM([LOOK, FIND], price=0.25), given)
+    assert (outcome.answer, outcome.status) == (given.answer, "answered")
+    assert outcome.usage.of("root").calls == 2
+    assert outcome.usage.cost == (0.5 if name != "dspy_rlm" else None)
+    assert [step["code"][:5] for step in outcome.steps] == ["found", "impor"]
+    assert outcome.steps[0]["output"].startswith("1 [")
+
+
+def test_a_sub_call_is_counted_apart_and_depth_0_has_none():
+    ask = "```repl\nSUBMIT(llm_query('what is it? ' + context[:100]))\n```"
+    sub = ScriptedLM("7")
+    outcome = by("rlm1", ScriptedLM(ask), sub=sub)
+    assert (outcome.answer, outcome.usage.of("sub").calls) == ("7", 1)
+    without = by("rlm0", ScriptedLM(ask), sub=sub)
+    assert without.usage.of("sub").calls == 0
+    assert without.answer != "7"
+
+
+def test_what_a_model_does_wrong_counts_and_what_happens_to_it_does_not():
+    assert by("rlm0", ScriptedLM("I would rather not.")).status == "gave_up"
+    failed = by("rlm0", ScriptedLM([LMCallError("the server is away", "unreachable")]))
+    assert (failed.status, failed.reason) == ("error", "the server is away")
+    assert by("direct", ScriptedLM([LMCallError("the server is away", "unreachable")])).status == "error"
+    stopped = perform("rlm0", sample(), Setting(ScriptedLM(LOOK), ScriptedLM(""), Settings(iterations=2)))
+    assert stopped.status == "budget"
+    nothing = by("rlm0", ScriptedLM([LOOK, "```repl\nNOT_FOUND('nowhere')\n```"]))
+    assert (nothing.status, nothing.answer, nothing.reason) == ("not_found", None, "nowhere")
+
+
+def test_a_wrong_key_ends_more_than_the_sample():
+    with pytest.raises(LMCallError, match="no key"):
+        by("direct", ScriptedLM([LMCallError("no key", "auth")]))
+
+
+def test_a_cost_that_is_not_known_is_none_and_never_nothing():
+    assert by("direct", ScriptedLM("7")).usage.cost is None
+    assert by("direct", ScriptedLM(Completion("7", Usage(1, 1, cost=0.0)))).usage.cost == 0.0
+
+
+def test_the_oracle_the_empty_answer_and_the_tasks_own_rule():
+    given = sample()
+    lm = ScriptedLM([])  # never called
+    assert by("oracle", lm, given).answer == given.answer
+    assert by("empty", lm, given).answer == ""
+    assert by("heuristic", lm, given).answer == given.answer
+    without = next(
+        one
+        for index in range(8)
+        if (one := tasks.get("unanswerable").sample(index=index)).meta["unanswerable"]
+    )
+    assert by("oracle", lm, without).status == "not_found"
+
+
+def test_contexts_of_any_shape_become_one_text():
+    assert methods.text_of({"a.txt": "one", "b.txt": "two"}) == "# a.txt\n\none\n\n# b.txt\n\ntwo"
+    assert methods.text_of(["one", "two"]) == "one\n\ntwo"
+    assert methods.text_of([{"a": 1}]) == '[{"a": 1}]'
+
+
+def test_a_method_is_filed_under_all_that_decides_what_it_does():
+    lm = ScriptedLM("")
+
+    def sha(name: str, **changes) -> str:
+        return methods.digest(methods.config(name, Setting(lm, lm, Settings(**changes))))
+
+    assert sha("rlm0") == sha("rlm0")
+    assert sha("rlm0") != sha("rlm0", strategy="small") != sha("rlm0", iterations=5)
+    assert sha("direct") == sha("direct", iterations=5)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (Model("no-such-model"), "there is no model 'no-such-model'"),
+        (Model("rlm-local"), "name the model without rlm-"),
+        (Model("local", (("temprature", "1"),)), "local takes no option 'temprature'"),
+        (Model("local", (("temperature", "hot"),)), "local takes no option 'temperature'"),
+    ],
+)
+def test_a_model_that_is_not_there_or_takes_no_such_option_is_said_in_a_line(model, said):
+    with pytest.raises(ModelNotFound, match=said) as raised:
+        model.lm()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_model_of_llms_is_called_as_the_plugin_calls_it():
+    lm = Model("local", (("window", 4096),)).lm()
+    assert (lm.model, lm.window, lm.concurrency, lm.strategy) == ("local", 4096, 1, "small")

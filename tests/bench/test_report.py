@@ -1,0 +1,196 @@
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pytest
+from bench.made import row, some
+
+from rlm_bench import page, report
+from rlm_bench.stats import fisher, wilson
+from rlm_bench.summary import abstention, labels, pairs, places_apart, quantiles, share, size_of
+
+MIXED = [
+    *some("rlm0", 18, 20),
+    *some("direct", 4, 20),
+    *some("rag", 17, 20),
+    row("rag", None, 20),
+]
+
+
+def test_a_share_is_never_without_its_interval_and_errors_are_not_in_it():
+    told = share(MIXED[40:])
+    assert (told.right, told.n, told.errors) == (17, 20, 1)
+    assert told.interval == wilson(17, 20)
+    assert str(told) == "85% [64%, 95%] 17/20"
+
+
+def test_samples_of_one_context_are_not_taken_for_independent():
+    alone = some("rlm0", 10, 20)
+    shared = [dataclasses.replace(one, cluster=str(one.index // 10)) for one in alone]
+    (low, high), (lower, higher) = share(alone).interval, share(shared).interval
+    assert lower < low < high < higher
+
+
+def test_fractions_have_a_bootstrap():
+    told = share([row(right=number / 10, number=number) for number in range(10)])
+    assert told.mean == pytest.approx(0.45)
+    assert 0.2 < told.interval[0] < 0.45 < told.interval[1] < 0.7
+    assert str(told).endswith("n=10")
+
+
+def test_one_method_is_called_better_only_where_intervals_are_separated():
+    found = {(pair.one, pair.other): pair for pair in pairs({"niah": MIXED}, labels(MIXED))}
+    assert str(found["rlm0", "direct"]) == "rlm0 is better than direct"
+    assert str(found["direct", "rag"]) == "rag is better than direct"
+    assert str(found["rlm0", "rag"]) == "rlm0 and rag are not told apart"
+    assert (found["rlm0", "direct"].only_one, found["rlm0", "direct"].only_other) == (14, 0)
+    few = [*some("rlm0", 1, 1), *some("direct", 0, 1)]
+    assert not any(pair.apart for pair in pairs({"niah": few}, labels(few)))
+
+
+def test_methods_are_compared_on_the_samples_that_both_have():
+    rows = [*some("rlm0", 5, 5), *some("rag", 5, 10)]
+    (pair,) = pairs({"niah": rows}, labels(rows))
+    assert [told.n for told in pair.shares] == [5, 5]
+
+
+def at(place, right, of):
+    return some("rlm0", right, of, params={"size": 300_000, "pos": place})
+
+
+def test_a_place_is_called_worse_only_where_it_stands_apart():
+    others = [one for place in (0.1, 0.3, 0.5, 0.7) for one in at(place, 19, 20)]
+    assert [place for place, *_ in places_apart([*others, *at(0.9, 5, 20)])] == ["0.9"]
+    assert places_apart([*others, *at(0.9, 3, 4)]) == []  # the claim that was made of three in four
+    assert report.places([*others, *at(0.9, 3, 4)]) == [
+        "rlm0 at 300K: no place is told apart from the others (94% [87%, 97%] 79/84)."
+    ]
+
+
+def test_of_many_places_one_that_chance_put_low_is_no_finding():
+    rows = [one for place in range(20) for one in at(place / 20, 5 if place != 7 else 4, 5)]
+    assert places_apart(rows) == []
+
+
+def test_fishers_test_is_that_of_the_tea_tasting_lady():
+    assert fisher(3, 4, 1, 4) == pytest.approx(0.4857, abs=1e-4)
+    assert fisher(4, 4, 0, 4) == pytest.approx(0.0286, abs=1e-4)
+    assert fisher(0, 0, 1, 2) == 1.0
+
+
+def twins(invents, declines):
+    """Ten pairs: how many of the unanswerable are answered, and of the answerable declined."""
+    rows = []
+    for number in range(10):
+        rows.append(
+            row(
+                right=float(number >= invents),
+                number=2 * number,
+                task="unanswerable",
+                unanswerable=True,
+            )
+        )
+        declined = number < declines
+        rows.append(
+            row(
+                right=float(not declined),
+                number=2 * number + 1,
+                task="unanswerable",
+                error_class="not_found" if declined else "none",
+            )
+        )
+    return rows
+
+
+def test_inventing_and_declining_are_told_of_twins_together():
+    told = abstention([*twins(3, 1), *some("rlm0", 0, 50)])
+    assert (told.invented.right, told.invented.n) == (3, 10)
+    assert (told.declined.right, told.declined.n) == (1, 10)
+    assert told.balanced == pytest.approx(0.8)
+    assert abstention(some("rlm0", 1, 2)) is None
+
+
+def test_methods_are_named_apart_by_model_and_settings_where_they_differ():
+    rows = [row("rlm0"), row("rlm0", model="big", sub_model="small"), row("rlm0", method_cfg_sha="other")]
+    label = labels(rows)
+    assert len({label(one) for one in rows}) == 3
+    assert label(rows[1]) == "rlm0 big+small"
+    assert labels(rows[:1])(rows[0]) == "rlm0"
+
+
+def test_sizes_are_those_that_were_asked_for_or_rounded():
+    assert size_of(row(params={"size": 300_000}, context_chars=299_871)) == 300_000
+    assert size_of(row(params={}, context_chars=152_871)) == 150_000
+
+
+def test_quantiles_lie_between_their_neighbours():
+    assert quantiles([4.0, 1.0, 3.0, 2.0], (0.0, 0.5, 1.0)) == [1.0, 2.5, 4.0]
+    assert quantiles([7.0]) == [7.0] * 4
+
+
+def test_the_report_tells_errors_apart_and_what_they_were():
+    told = report.markdown(MIXED, "A run")
+    assert told.startswith("# A run\n")
+    line = next(line for line in told.splitlines() if line.startswith("| rag |"))
+    assert "| 20 |" in line
+    assert "| 1 | 81% |" in line  # with the error as 0: 17 of 21
+    assert "| rag | the server is away | 1 |" in told
+    assert "?" in line  # no price
+
+
+def test_the_tables_of_the_terminal_have_columns_that_line_up():
+    told = report.terminal([*MIXED, *twins(3, 1)]).split("\n\n")
+    for table in told[:3]:
+        assert len({len(line) for line in table.splitlines()}) <= 2
+    assert "niah: rlm0 is better than direct" in told[-1]
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "br", "line", "circle", "rect", "polyline") or tag in ("circle", "rect"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_needs_nothing_else_and_says_what_the_markdown_says():
+    rows = [
+        *MIXED,
+        *twins(3, 1),
+        *at(0.9, 3, 4),
+        *at(0.1, 4, 4),
+        row("dear", number=1, cost_usd=0.25, answer="<script>alert(1)</script>"),
+    ]
+    text = page.page(rows, "A <run>")
+    told = Page()
+    told.feed(text)
+    assert told.open == [] or told.open == ["meta"]
+    assert told.links == []
+    assert "script" not in told.tags
+    assert "url(" not in text
+    assert "http" not in text
+    assert told.tags.count("svg") >= 6
+    assert "A &lt;run&gt;" in text
+    assert "prefers-color-scheme: dark" in text
+    for line in re.findall(r"^\| (\w+) \| (\d+% \[\d+, \d+\])", report.markdown(rows, ""), re.MULTILINE):
+        assert all(f"<td>{cell}</td>" in text for cell in line)
+
+
+def test_two_runs_are_compared_on_what_both_have():
+    before, after = some("rlm0", 4, 20), [*some("rlm0", 18, 20), row("rlm0", number=99)]
+    told = report.compared(before, after, ("old", "new"))
+    assert told.startswith("20 answers to the same samples")
+    assert re.search(r"niah +rlm0 .*4/20.*18/20.* \+70 +-0 \+14 .* better", told)
+    same = report.compared(before, before, ("old", "new"))
+    assert "not told apart" in same
+    assert "no sample and method in common" in report.compared(before, some("rag", 1, 1), ("old", "new"))
