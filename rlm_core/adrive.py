@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from rlm_core.delegates import Desk
-from rlm_core.drive import OVERRAN
 from rlm_core.events import Chunk, Event
 from rlm_core.lms import Completion, LMCallError
 from rlm_core.loop import Result, Run
@@ -171,9 +170,9 @@ class _Driver:
             while (frame := session.feed()) is None:
                 await _until_ready(session)
             return frame
-        except (WorkerLost, TimeoutError) as lost:
+        except WorkerLost as lost:
             await self.close_session(live)
-            return Lost(OVERRAN if isinstance(lost, TimeoutError) else str(lost))
+            return Lost(str(lost))
 
     async def close_session(self, live: Live) -> None:
         task = self.sessions.pop(live, None)
@@ -192,7 +191,7 @@ class _Driver:
 
 
 async def _until_ready(session: Session) -> None:
-    """Waits until the session's descriptor is; raises TimeoutError at its deadline."""
+    """Waits until the session's descriptor is, or its deadline."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     number = session.fileno()
@@ -203,11 +202,13 @@ async def _until_ready(session: Session) -> None:
     wanted = [(add, remove) for event, add, remove in waits if session.wants & event]
     for add, _ in wanted:
         add(number, ready.set)
+    deadline = session.deadline
     try:
-        deadline = session.deadline
         await asyncio.wait_for(
             ready.wait(), None if deadline is None else max(0.0, deadline - time.monotonic())
         )
+    except TimeoutError:
+        pass
     finally:
         for _, remove in wanted:
             remove(number)

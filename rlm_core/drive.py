@@ -31,7 +31,6 @@ from rlm_core.tree import Job, Live, Lost, Record, Tree
 from rlm_core.views import View
 
 HEED = 0.2  # seconds within which a run heeds that whoever runs it is `stopping`
-OVERRAN = "The step ran past its time limit and did not stop when it was told to; its worker was ended."
 
 
 class Front(Protocol):
@@ -265,18 +264,15 @@ class _Driver:
         try:
             frame = session.feed()
         except WorkerLost as lost:
-            self.lose(live, str(lost))
+            job = self.waiting.pop(live)
+            self.close_session(live)
+            self.tree.settle(job, Lost(str(lost)))
             return
         if frame is None:
             self.selector.modify(session.fileno(), session.wants, live)
             return
         self.selector.unregister(session.fileno())
         self.tree.settle(self.waiting.pop(live), frame)
-
-    def lose(self, live: Live, reason: str) -> None:
-        job = self.waiting.pop(live)
-        self.close_session(live)
-        self.tree.settle(job, Lost(reason))
 
     def close_session(self, live: Live) -> None:
         self.waiting.pop(live, None)
@@ -289,7 +285,7 @@ class _Driver:
     # ---- waiting
 
     def wait(self) -> None:
-        """Until something came back, or a deadline passed."""
+        """Until something came back, or a session is due to be looked into."""
         moments = [deadline for _, deadline in self.deadlines()]
         if self.tree.deadline is not None:
             moments.append(self.tree.deadline)
@@ -304,8 +300,8 @@ class _Driver:
         while not self.inbox.empty():
             self.inbox.get()()
         for live, deadline in list(self.deadlines()):
-            if time.monotonic() > deadline:
-                self.lose(live, OVERRAN)
+            if time.monotonic() >= deadline:
+                self.feed(live)
         self.tree.tick()
         if self.stopping and self.stopping.is_set():
             self.tree.stop("cancelled")

@@ -368,7 +368,7 @@ class Tree:
                 value = cast("HostCall | Done", stop.value)
         if live.note and isinstance(value, Done):
             value, live.note = replace(value, output=live.note + value.output), ""
-        if isinstance(value, Done) and (value.error or "").startswith("TimeoutError"):
+        if isinstance(value, Done) and value.timed_out:
             live.cells.pop()  # run again it would only take as long again
         self._steps.append((live, value))
 

@@ -38,11 +38,18 @@ from rlm_core.sandbox.protocol import (
 )
 from rlm_core.sandbox.zygotes import Process, Zygote
 
+# How long a step may take, in seconds.  In the worst case the host has its control back two past the limit.
 GRACE = 1.0
-"""Seconds past a step's limit, after which its worker is to be killed: by then it should have stopped
-itself."""
+"""Past a step's limit, after which its worker is killed: by then it should have stopped itself."""
+_ARRIVAL = 0.5
+"""For the rest of a frame that has begun to come in."""
+_LOOK = 0.1
+"""A host that waits looks so often whether a frame is there.  One that did not look was busy."""
+_TRUST = 0.5
+"""A step's, for frames that lay between two looks: there is only the worker's word for when they came."""
 _LATE = 10
 """A step may wait for a busy host for so many times its limit before that counts as the step's own time."""
+_OVERRAN = "the worker was killed: the step ran past its time limit and did not stop"
 
 # What comes back of a step, whatever its worker sends: it keeps to less by itself.
 _SLACK = 1_000  # characters of output for saying what was cut
@@ -197,7 +204,8 @@ class LocalSession:
         self._pending = False
         self._began = False  # whether a frame has begun to come in
         self._bytes = self._calls = 0
-        self._sent_at = self._left = self._forgivable = 0.0
+        self._left = self._trust = self._excused = 0.0  # seconds: the step's own, and of a late host's
+        self._sent_at = self._looked = self._last = 0.0  # moments; `_last` ends the step
         self._end = weakref.finalize(self, _end, connection, process, zygote)
         self.deadline: float | None = None
         self.walls: dict[str, str] = {}
@@ -213,18 +221,21 @@ class LocalSession:
         """A value that cannot cross is told to the code, as the error of its call."""
         assert not self._pending, "a request is sent once the one before it has been answered"
         if isinstance(request, Execute):
-            self._left, self._forgivable = request.seconds + GRACE, _LATE * request.seconds
+            self._left, self._trust, self._excused = request.seconds + GRACE, _TRUST, _LATE * request.seconds
             self._bytes = self._calls = 0
+        else:
+            request = replace(request, left=self._left - GRACE)
         try:
             message = wire.encode_request(request)
         except TypeError as error:
             if isinstance(request, Execute):
                 raise
-            message = wire.encode_request(Resume(error=f"TypeError: {error}"))
+            message = wire.encode_request(replace(request, value=None, error=f"TypeError: {error}"))
         self._outgoing = memoryview(message)
         self._pending, self._began = True, False
         self._sent_at = time.monotonic()
-        self.deadline = self._sent_at + self._left
+        self._last = self._sent_at + self._left
+        self._look(self._sent_at)
         try:
             self._write()
         except OSError:
@@ -233,12 +244,16 @@ class LocalSession:
     def feed(self) -> HostCall | Done | None:
         try:
             message = self._exchange()
+            now = time.monotonic()
             if message is None:
+                if self._pending and now >= self._last:
+                    raise WorkerLost(_OVERRAN)
+                self._look(now)
                 return None
             frame, ran = wire.decode_from_worker(message)
             match frame:
                 case HostCall() | Done() if self._pending:
-                    self._account(ran)
+                    self._account(now, ran)
                     return self._check(frame)
             raise ValueError("it wrote out of turn")
         except WorkerLost:
@@ -295,11 +310,13 @@ class LocalSession:
                 data = b""
             if not data:
                 raise WorkerLost("the worker's process ended: out of memory, or its interpreter crashed")
+            now = time.monotonic()
             if not self._began:
                 self._began = True
-                if self.deadline is not None:  # a frame on its way is given the time to arrive
-                    self.deadline = max(self.deadline, time.monotonic() + GRACE)
+                self._last = max(self._last, now + _ARRIVAL)
             self._incoming += data
+            if self._pending and now >= self._last:  # there may be more and more of it
+                return self._message()
 
     def _message(self) -> bytearray | None:
         """Takes a whole message out of what came in."""
@@ -331,12 +348,23 @@ class LocalSession:
 
     # ---- frames
 
-    def _account(self, ran: float) -> None:
-        """Charges the step the time since the request, but for what the host let the frame lie."""
-        elapsed = time.monotonic() - self._sent_at
-        forgiven = min(max(0.0, elapsed - ran), self._forgivable)
-        self._forgivable -= forgiven
-        self._left -= elapsed - forgiven
+    def _look(self, now: float) -> None:
+        """No frame is there, and the next look is due."""
+        self._looked = now
+        self.deadline = min(self._last, now + _LOOK) if self._pending else None
+
+    def _account(self, arrived: float, ran: float) -> None:
+        """Charges the step the time since the request, but for what the host let the frame lie.
+
+        The worker says how long it `ran`; what is more was the host's time, as far as the host did not look
+        for so long.  Between two looks the worker is believed, a little.  Decoding is the step's own time:
+        a worker can make it long."""
+        elapsed = arrived - self._sent_at
+        late = min(max(0.0, elapsed - ran), arrived - self._looked)
+        trusted, excused = min(late, _LOOK, self._trust), min(max(0.0, late - _LOOK), self._excused)
+        self._trust -= trusted
+        self._excused -= excused
+        self._left -= time.monotonic() - self._sent_at - trusted - excused
         self._pending, self.deadline = False, None
 
     def _check(self, frame: HostCall | Done) -> HostCall | Done:

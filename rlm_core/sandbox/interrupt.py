@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 AGAIN = 0.2  # seconds between two firings
+SHORTEST = 1e-3  # seconds
 LONGEST = 1e8  # seconds; setitimer refuses infinity
 
 
@@ -60,7 +61,7 @@ class Stopper:
         self.cause, self._held, self._paused = None, False, 0.0
         began = time.perf_counter()
         stood = None
-        signal.setitimer(signal.ITIMER_REAL, min(max(seconds, 1e-3), LONGEST), AGAIN)
+        signal.setitimer(signal.ITIMER_REAL, min(max(seconds, SHORTEST), LONGEST), AGAIN)
         try:
             cell()
         except Stop as stop:
@@ -87,9 +88,13 @@ class Stopper:
         self._left = signal.setitimer(signal.ITIMER_REAL, 0)[0]
         self._pause_began = time.perf_counter()
 
-    def resume(self) -> None:
+    def resume(self, left: float | None = None) -> None:
+        """`left`: seconds, where the host counts more of the cell's time than this clock does."""
         self._paused += time.perf_counter() - self._pause_began
-        signal.setitimer(signal.ITIMER_REAL, max(self._left, 1e-3), AGAIN)
+        left = self._left if left is None else min(self._left, left)
+        if left < SHORTEST:  # the next pause may come before the alarm: the call that asks for it is told
+            self.cause = self.cause or TimedOut
+        signal.setitimer(signal.ITIMER_REAL, max(left, SHORTEST), AGAIN)
         self._held = False
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:

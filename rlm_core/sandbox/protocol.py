@@ -34,10 +34,11 @@ class Execute:
 @dataclass(frozen=True, slots=True)
 class Resume:
     """The host's answer to a `HostCall`: a value, or the text of an exception that the call raises in the
-    cell."""
+    cell.  `left`: the seconds that the cell still has, where the session knows them; drivers leave it."""
 
     value: Any = None
     error: str | None = None
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Done:
     """The cell is over.  `output`: what it printed, head and tail with the count of what was cut between
     them.  `error`: its traceback as the model should see it, or None.  `variables`: name -> short
     description ("list, 3 items") of what the code has made so far.  `seconds`: its own running time.
+    `timed_out`: it was stopped at its time limit, so that run again it would take as long again.
     `looked`: where its helpers looked in the inputs."""
 
     output: str
@@ -79,6 +81,7 @@ class Done:
     variables: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     looked: tuple[Span, ...] = ()
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,8 @@ class Session(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """`time.monotonic()` after which the driver must call `close` and treat the worker as lost, unless
-        one more `feed` gives a frame; None while it is idle or waits for the host.  May move while a frame
-        comes in: ask again."""
+        """`time.monotonic()` at which the driver calls `feed` at the latest, even if nothing is ready: so a
+        step ends in time.  Each `feed` moves it: ask again.  None: there is no need to."""
 
     @property
     def wants(self) -> int:
@@ -139,7 +141,8 @@ class Session(Protocol):
         value of a `Resume` that cannot cross is told to the code as the error of its call."""
 
     def feed(self) -> HostCall | Done | None:
-        """Writes and reads what can be, and gives the frame once it is whole.  Raises WorkerLost."""
+        """Writes and reads what can be, and gives the frame once it is whole.  Raises WorkerLost, also where
+        the step's time is over; what is left to do then is `close`."""
 
     def close(self) -> None:
         """Kills the worker and reaps it.  Idempotent."""

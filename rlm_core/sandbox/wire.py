@@ -39,6 +39,7 @@ class _Execute(_Frame, tag="execute"):
 class _Resume(_Frame, tag="resume"):
     value: Any
     error: Any
+    left: float | None
 
 
 class _Ready(_Frame, tag="ready"):
@@ -65,6 +66,7 @@ class _Done(_Frame, tag="done"):
     variables: Any
     seconds: float
     looked: Any = ()
+    timed_out: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -88,8 +90,8 @@ def encode_request(request: Execute | Resume) -> bytes:
         match request:
             case Execute(code, seconds):
                 return _Execute(packer.pack(code), seconds)
-            case Resume(value, error):
-                return _Resume(packer.pack(value), packer.pack(error))
+            case Resume(value, error, left):
+                return _Resume(packer.pack(value), packer.pack(error), left)
 
     return framed(encode(build))
 
@@ -112,6 +114,7 @@ def encode_from_worker(frame: HostCall | Done | Ready | Refused, ran: Seconds = 
                     pack(frame.variables),
                     frame.seconds,
                     pack(frame.looked),
+                    frame.timed_out,
                 )
             case Ready(walls):
                 return _Ready(walls)
@@ -135,8 +138,8 @@ def decode_request(message: bytes | bytearray | memoryview) -> Execute | Resume:
     match _requests.decode(message):
         case _Execute(code, seconds):
             return Execute(code, seconds)
-        case _Resume(value, error):
-            return Resume(value, error)
+        case _Resume(value, error, left):
+            return Resume(value, error, left)
     raise AssertionError("the decoder gives no other type")
 
 
@@ -159,7 +162,8 @@ def decode_from_worker(
             error = None if done.error is None else _text(done.error)
             seconds = _seconds(done.seconds)
             looked = tuple(map(_span, _tuple(done.looked)[:MAX_SPANS]))
-            return Done(_text(done.output), error, submission, variables, seconds, looked), _seconds(done.ran)
+            frame = Done(_text(done.output), error, submission, variables, seconds, looked, done.timed_out)
+            return frame, _seconds(done.ran)
         case _Ready(walls):
             return Ready(walls), 0.0
         case _Refused(what, reason):

@@ -188,7 +188,7 @@ class Worker:
         except EOFError:
             pass
         finally:
-            self._stopper.resume()
+            self._stopper.resume(reply.left if isinstance(reply, Resume) else None)
         if not isinstance(reply, Resume):
             self._stopper.stop(HostGone)
         if reply.error is not None:
@@ -208,7 +208,10 @@ class Worker:
 
     def _done(self, variables: dict[str, str], looked: tuple[Span, ...] = ()) -> Done:
         error = self._error and clip(self._error, ERROR)
-        return Done(self._output.text(), error, self._submitted, variables, self._stopper.seconds, looked)
+        timed_out = self._stopper.cause is TimedOut
+        return Done(
+            self._output.text(), error, self._submitted, variables, self._stopper.seconds, looked, timed_out
+        )
 
 
 _LOADS = frozenset(["LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"])

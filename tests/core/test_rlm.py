@@ -212,7 +212,7 @@ def test_code_that_cannot_be_interrupted_is_killed_and_earlier_variables_come_ba
     lm = ScriptedLM([repl("kept = context"), repl("sum(iter(int, 1))"), repl("SUBMIT(kept)")])
     result = complete(mode, RLM(lm, limits=Limits(step_seconds=0.3)), context="x", query="?")
     assert result.answer == "x"
-    assert "worker was ended" in result.trajectory[1].error
+    assert "worker was killed" in result.trajectory[1].error
 
 
 def test_ctrl_c_ends_at_once_and_carries_what_there_is():

@@ -292,7 +292,7 @@ def test_a_cell_that_ran_out_of_time_is_not_run_again():
     play = stage(
         [repl("slow(context)"), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
         {
-            "slow(context)": Done("", "TimeoutError: the step ran past its limit"),
+            "slow(context)": Done("", "TimeoutError: the step ran past its limit", timed_out=True),
             "bomb": lose("bomb"),
             "print(1)": printed("1"),
             **SUBMIT,

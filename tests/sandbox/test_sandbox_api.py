@@ -152,6 +152,31 @@ def test_control_is_back_within_the_limit_and_two_seconds(code: str) -> None:
         assert repl.execute("print(kept)").output == "1\n"
 
 
+CALLING = {
+    "many small calls": "while True: tool(1)",
+    "large calls, which take the host long to decode": "x = [0] * 400_000\nwhile True: tool(x)",
+    "calls, and every stop caught": (
+        "class M:\n    def __enter__(self): pass\n    def __exit__(self, *a): return True\n"
+        "while True:\n    with M(): tool(1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CALLING.values(), ids=CALLING)
+def test_a_step_that_only_calls_its_tools_is_stopped_too(code: str) -> None:
+    with Sandbox(tools={"tool": lambda value: None}, seconds=0.5) as repl:
+        repl.execute("kept = 1")
+        assert "time limit" in (error := repl.execute(code).error or "") or "TimeoutError" in error
+        assert repl.execute("print(kept)").output == "1\n"
+
+
+def test_a_step_that_calls_without_end_is_stopped_and_not_killed() -> None:
+    """Its own clock stands still in a call, and each of these is shorter than that clock can measure."""
+    with Sandbox(tools={"tool": lambda: None}, seconds=0.5) as repl:
+        assert "TimeoutError" in (repl.execute("made = 1\nwhile True: tool()").error or "")
+        assert repl.execute("print(made)").output == "1\n"
+
+
 def test_what_tools_take_does_not_count() -> None:
     with Sandbox(tools={"slow": lambda: time.sleep(0.4)}, seconds=0.5) as repl:
         outcome = repl.execute("for _ in range(3): slow()\nprint('done')")

@@ -22,6 +22,7 @@ FRAMES: list[Any] = [
     Done("\udcff", "error \ud800", Submission("submit", {"answer": (1, 2)}, True), {"x": "int"}, 0.25),
     Done("", None, Submission("not_found", {"reason": "why"})),
     Done("", looked=(("grep", "context", 5, 100),)),
+    Done("", "TimeoutError: x", timed_out=True),
     Ready({"seccomp": "34 calls"}),
     Refused("wall", "no seccomp"),
 ]
@@ -29,6 +30,7 @@ REQUESTS: list[Any] = [
     Execute("print('\ud800')", 1.5),
     Resume(("a", {1: None})),
     Resume(error="ValueError: x"),
+    Resume(1, left=0.25),
 ]
 
 

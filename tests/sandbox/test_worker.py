@@ -244,6 +244,17 @@ def test_the_clock_goes_on_after_a_call():
     assert "TimeoutError" in done.error
 
 
+def test_the_host_may_count_more_of_a_cells_time_than_its_own_clock_does():
+    done = last("ask()\nwhile True: pass", tools=("ask",), seconds=30, host=lambda call: Resume(left=0.1))
+    assert done.timed_out
+    assert done.seconds < 10
+
+
+def test_only_a_cell_that_was_stopped_has_timed_out():
+    done = run("x = 1", "1 / 0", "SUBMIT(1)", Execute("while True: pass", 0.1)).done
+    assert [one.timed_out for one in done] == [False, False, False, True]
+
+
 def test_a_cell_is_not_stopped_by_the_time_of_the_one_before():
     done = run(Execute("x = 1", 0.1), "import time\ntime.sleep(0.3)\nprint('slept')").done
     assert done[1].error is None
