@@ -79,6 +79,8 @@ into each; never make one call per line or per record.""",
 # - Counting first.  Two counts are needed, and more make it stop after one search.
 # - Two searches to a block, the second for fewer words: searches are literal, and a small model seldom recovers from an
 #   empty one in a later turn; it repeats the code or makes an answer up.
+# - Questions that say what form the answer shall have.  Without them such a sentence ("Answer with the value only.") made the
+#   model answer at once with a number of the card, and no code.
 # - Every block in the same form.  Loops over search words, and examples of more than one block, made it worse.
 
 
@@ -101,6 +103,7 @@ def _finding(query: str, found: dict[str, list[str]], answer: str, card: str) ->
     )
 
 
+_NUMBER, _VALUE = " Answer with the number only.", " Answer with the value only."
 _HARBOUR = "The harbour office can be called at 555-0142 on weekdays."
 _WINDMILL = "The windmill at Orsa: erected 1887, burnt down in 1902."
 _DINNER = "The painter Hana Sato was the only one whom Mr. Lund had invited to his birthday dinner."
@@ -112,28 +115,32 @@ SMALL = Strategy(
     card_chars=120,
     output_chars=1_500,
     examples=(
-        _counting("How many lines are about a delayed train?", "delayed train", 31, _card(812_344, 9_120)),
-        _counting("How often is a broken window mentioned?", "broken window", 8, _card(96_200, 1_377)),
+        _counting(
+            f"How many lines are about a delayed train?{_NUMBER}", "delayed train", 31, _card(812_344, 9_120)
+        ),
+        _counting(
+            f"How often is a broken window mentioned?{_NUMBER}", "broken window", 8, _card(96_200, 1_377)
+        ),
         _finding(
-            "What is the phone number of the harbour office?",
+            f"What is the phone number of the harbour office?{_NUMBER}",
             {"harbour office": [_HARBOUR], "harbour": [_HARBOUR, "The harbour was quiet."]},
             "555-0142",
             _card(420_118, 5_033),
         ),
         _finding(
-            "Which opera did the blind tailor see?",
+            f"Which opera did the blind tailor see?{_VALUE}",
             {"blind tailor": [], "opera": []},
             "NOT_FOUND",
             _card(540_229, 7_115),
         ),
         _finding(
-            "When was the windmill at Orsa built?",
+            f"When was the windmill at Orsa built?{_VALUE}",
             {"windmill at Orsa": [_WINDMILL], "Orsa": [_WINDMILL]},
             "1887",
             _card(310_877, 3_904),
         ),
         _finding(
-            "Who came to Mr. Lund's birthday dinner?",
+            f"Who came to Mr. Lund's birthday dinner?{_VALUE}",
             {"birthday dinner": [_DINNER], "Lund": ["Mr. Lund had a cold.", _DINNER]},
             "Hana Sato",
             _card(150_030, 2_204),
