@@ -1238,6 +1238,33 @@ class A:
     y: __import__('os') = 1
 steal(A.__annotations__['y'].__class__)
 """
+AT_THE_WALL["a name in an annotation that is not there"] = """
+import dataclasses
+def take(x):
+    steal(x)
+    for name in dir(x): steal(getattr(x, name, None))
+    try: steal(x.evaluate(globals={}, locals={}))
+    except Exception: pass
+    return x
+@dataclasses.dataclass
+class A:
+    x: take(nothing)
+    y: (lambda: nothing).__globals__ if 0 else take(nothing.evaluate)
+for field in dataclasses.fields(A):
+    take(field.type)
+"""
+AT_THE_WALL["an annotation that is evaluated late"] = """
+class A:
+    x: steal(_getattr_)
+    y: steal((lambda: 0).__globals__)
+A.__annotations__
+"""
+AT_THE_WALL["a class writes its own annotate"] = """
+class A:
+    def __annotate__(self, format): return {}
+    __annotate_func__ = __annotate__
+steal(A)
+"""
 AT_THE_WALL["class keyword"] = "class A(object, **{'metaclass': lambda *a: steal(a)}): pass"
 AT_THE_WALL["eval of a forward reference"] = """
 import typing

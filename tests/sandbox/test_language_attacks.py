@@ -100,7 +100,11 @@ def is_loot(thing: Any) -> bool:
         made_special = {
             name for name, value in vars(thing).items() if is_dunder(name) and _from_a_cell(value)
         }
-        return issubclass(thing, type) or thing in MAKERS or bool(made_special - DEFINABLE_CLASS_NAMES)
+        return (
+            issubclass(thing, type)
+            or thing in MAKERS
+            or bool(made_special - DEFINABLE_CLASS_NAMES - OF_THE_COMPILER)
+        )
     if kind is types.ModuleType:
         return sys.modules.get(thing.__name__) is thing or "canary" in vars(thing)
     if issubclass(kind, INSIDES):
@@ -115,6 +119,10 @@ def is_loot(thing: Any) -> bool:
     if issubclass(kind, (list, tuple, set)):
         return any(is_loot(one) for one in thing)
     return str(getattr(thing, "__name__", "")) in UNGUARDED
+
+
+OF_THE_COMPILER = {"__annotate_func__"}
+"""From 3.14 a class's annotations are such a function of the cell's, which no cell can define itself."""
 
 
 def _from_a_cell(value: Any) -> bool:
