@@ -173,7 +173,12 @@ def places(rows: Sequence[Row]) -> list[str]:
     placed = judged([row for row in rows if place_of(row) is not None and row.score is not None])
     label = labels(rows)
     lines = []
-    for (name, size), some in sorted(grouped(placed, lambda row: (label(row), size_of(row))).items()):
+    tasks = {row.task for row in placed}
+    for (task, name, size), some in sorted(
+        grouped(placed, lambda row: (row.task, label(row), size_of(row))).items()
+    ):
+        if len(tasks) > 1:
+            name = f"{task}, {name}"
         if len({place_of(row) for row in some}) < 2:
             continue
         apart = places_apart(some)

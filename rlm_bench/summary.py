@@ -105,8 +105,9 @@ def chars(size: int) -> str:
 
 
 def place_of(row: Row) -> str | None:
-    """The place of a needle, where it is a parameter."""
-    return None if "pos" not in row.params else str(row.params["pos"])
+    """The place of a needle, where it is a parameter and not left to chance."""
+    place = str(row.params.get("pos", "random"))
+    return None if place == "random" else place
 
 
 def place_order(place: str) -> tuple[int, float, str]:

@@ -67,6 +67,17 @@ def test_a_place_is_called_worse_only_where_it_stands_apart():
     ]
 
 
+def test_places_are_those_of_one_task_and_chance_is_none():
+    rows = [
+        *at(0.1, 19, 20),
+        *at(0.9, 19, 20),
+        *some("rlm0", 0, 20, params={"size": 300_000, "pos": "random"}),
+    ]
+    assert report.places(rows) == [
+        "rlm0 at 300K: no place is told apart from the others (95% [84%, 99%] 38/40)."
+    ]
+
+
 def test_of_many_places_one_that_chance_put_low_is_no_finding():
     rows = [one for place in range(20) for one in at(place / 20, 5 if place != 7 else 4, 5)]
     assert places_apart(rows) == []
