@@ -230,15 +230,22 @@ COMPARISONS = ("more common", "less common", "same frequency")
 
 
 def oolong(sample: Sample, found: str, answer: Any) -> Score:
-    """OOLONG's own parse, then equality: what follows the last colon. Partial: for numbers .75 ** distance.
+    """OOLONG's own parse, then equality: what follows the last colon, or else a short answer, or the last
+    word of a long one (but the label itself, however long). Partial: for numbers .75 ** distance.
 
     Compat is lenient: the true answer as words of their own in the last line.
     """
-    said_ = found.split(":")[-1] if ":" in found else found if len(found) < 20 else found.split()[-1]
+    gold = str(sample.answer)
+    said_ = (
+        found.split(":")[-1]
+        if ":" in found
+        else found
+        if len(found) < 20 or found == gold
+        else found.split()[-1]
+    )
     said_ = re.sub(r"[*\[\]]", "", said_).strip()
     for comparison in COMPARISONS:
         said_ = comparison if comparison in said_.lower() else said_
-    gold = str(sample.answer)
     if sample.answer_type == "comparison":
         right = said_ in COMPARISONS and said_ in gold
         partial = float(right)

@@ -16,6 +16,8 @@ _NAMES = (
     "aggregation",
     "count",
     "structured",
+    "oolong_like",
+    "pairs",
     "shapes",
 )
 
