@@ -74,7 +74,7 @@ def test_places_are_those_of_one_task_and_chance_is_none():
         *some("rlm0", 0, 20, params={"size": 300_000, "pos": "random"}),
     ]
     assert report.places(rows) == [
-        "rlm0 at 300K: no place is told apart from the others (95% [84%, 99%] 38/40)."
+        "rlm0 at 300K: no place is told apart from the others (95% [83%, 99%] 38/40)."
     ]
 
 
