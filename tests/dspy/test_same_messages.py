@@ -13,6 +13,7 @@ import dspy
 import pytest
 
 from dspy_rlm import RLM, export_strategy
+from rlm_core import strategies
 from rlm_core.strategies import Example, Step, Strategy
 from tests.stub_server import StubServer
 
@@ -61,8 +62,16 @@ def sent(server: StubServer) -> list[Any]:
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     program = RLM("context, query -> answer", strategy=STRATEGY)
-    export_strategy(program, tmp_path / "two-examples.json")
+    with pytest.warns(UserWarning, match="private text"):
+        export_strategy(program, tmp_path / "two-examples.json")
     return tmp_path / "two-examples.json"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A strategy in the wording for small models, without advice and without examples."""
+    strategies.save(Strategy("bare", "", wording="small", card_chars=120), tmp_path / "bare.json")
+    return tmp_path / "bare.json"
 
 
 def by_llm(exported: Path, folder: Path) -> tuple[str, list[Any]]:
@@ -115,3 +124,11 @@ def test_llm_and_dspy_send_the_same(exported: Path, tmp_path: Path) -> None:
     assert "Yes, it is." in last
     assert "Search, then count." in ours[0][0]["content"]
     assert ours[0][1]["content"] == "context: a letter\n\nQuestion: Who came?"
+
+
+def test_so_they_do_with_a_strategy_that_says_nothing(bare: Path, tmp_path: Path) -> None:
+    their_answer, theirs = by_llm(bare, tmp_path)
+    our_answer, ours = by_dspy(bare)
+    assert their_answer == our_answer == "2000"
+    assert ours == theirs
+    assert ours[0][0]["content"].endswith("FINAL(NOT_FOUND).")  # the contract, and no words of DSPy's own
