@@ -54,7 +54,7 @@ def export_strategy(program: dspy.Module, path: str | Path, name: str = "") -> S
 def load_strategy(name: str | Path) -> Strategy:
     """A strategy by name (built in, or added with `llm rlm strategies add`) or from a file:
     `RLM(..., strategy=load_strategy("mine.json"))`.  Raises StrategyError."""
-    return strategies.load(name, home() / "strategies")
+    return strategies.load(name)
 
 
 def examples_from_runs(

@@ -193,6 +193,6 @@ def _load(name: str) -> Strategy:
     from rlm_core.strategies import StrategyError, load
 
     try:
-        return load(name, _folder())
+        return load(name)
     except StrategyError as error:
         raise click.ClickException(str(error)) from None

@@ -14,7 +14,6 @@ from llm_rlm.callee import Callee
 from llm_rlm.errors import no_such_model
 from llm_rlm.options import of_base
 from rlm_core import strategies
-from rlm_core.home import home
 from rlm_core.limits import Limits
 from rlm_core.strategies import Strategy
 
@@ -47,7 +46,7 @@ def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
     sub = _sub(root, options.sub_model, key, given)
     concurrency = options.concurrency or _concurrency(sub)
     try:
-        strategy = strategies.load(options.strategy or profile(base), home() / "strategies")
+        strategy = strategies.load(options.strategy or profile(base))
     except strategies.StrategyError as error:
         raise llm.ModelError(f"-o strategy: {error}") from None
     return Settings(

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rlm_core.contract import WORDINGS
+from rlm_core.home import home
+
 FORMAT = 1  # of the JSON files
 
 
@@ -152,16 +155,17 @@ BUILT_IN = {strategy.name: strategy for strategy in (DEFAULT, SMALL, FRUGAL)}
 
 
 def load(name: str | Path | Strategy, folder: Path | None = None) -> Strategy:
-    """A strategy by name (built in, or a file NAME.json in `folder`), or from a file's path.  Raises StrategyError."""
+    """A strategy by name (built in, or a file NAME.json in `folder`, by default where `llm rlm strategies add` keeps
+    them), or from a file's path.  Raises StrategyError."""
     if isinstance(name, Strategy):
         return name
     if str(name) in BUILT_IN:
         return BUILT_IN[str(name)]
-    candidates = [Path(name)] + ([folder / f"{name}.json"] if folder else [])
-    for path in candidates:
+    folder = home() / "strategies" if folder is None else folder
+    for path in (Path(name), folder / f"{name}.json"):
         if path.is_file():
             return _read(path)
-    known = sorted({*BUILT_IN, *(path.stem for path in folder.glob("*.json"))} if folder else BUILT_IN)
+    known = sorted({*BUILT_IN, *(path.stem for path in folder.glob("*.json"))})
     raise StrategyError(f"no strategy or strategy file {str(name)!r}; there are: {', '.join(known)}")
 
 
@@ -180,9 +184,28 @@ def from_dict(data: dict[str, Any]) -> Strategy:
             Example(example["query"], example["card"], tuple(Step(**step) for step in example["steps"]))
             for example in fields.get("examples", ())
         )
-        return Strategy(**fields)
+        strategy = Strategy(**fields)
+        _check(strategy)
+        return strategy
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StrategyError(f"not a strategy ({error})") from error
+
+
+def _check(strategy: Strategy) -> None:
+    """Raises ValueError for what the file of a strategy may hold and a run could not use."""
+    texts = [strategy.name, strategy.advice]
+    for example in strategy.examples:
+        texts += [example.query, example.card]
+        texts += [text for step in example.steps for text in (step.reasoning, step.code, step.output)]
+        if not example.steps:
+            raise ValueError("an example without steps")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text is no string")
+    if strategy.wording not in WORDINGS:
+        raise ValueError(f"wording {strategy.wording!r}: must be one of {', '.join(WORDINGS)}")
+    for chars in (strategy.card_chars, strategy.output_chars):
+        if chars is not None and (not isinstance(chars, int) or chars < 1):
+            raise ValueError(f"{chars!r} characters: must be a whole number, 1 or more")
 
 
 def save(strategy: Strategy, path: Path) -> None:
