@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from rlm_bench import tasks
@@ -46,3 +49,13 @@ def test_an_unknown_parameter_is_refused_with_the_names_of_the_known_ones(name):
 def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones():
     with pytest.raises(ValueError, match=r"no task 'chess': the tasks are .*niah"):
         tasks.get("chess")
+
+
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_contexts_are_the_same_bytes_on_every_machine_and_python(name):
+    """If a task's texts are meant to change, its version goes up, and tests/bench/golden.json anew."""
+    made = [tasks.get(name).sample(seed=7, index=index).sha256 for index in range(8)]
+    assert made == GOLDEN[name]

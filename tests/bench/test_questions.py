@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from rlm_bench.questions import load
+from rlm_bench.scorers import score
+
+
+def written(tmp_path, *rows):
+    file = tmp_path / "own.jsonl"
+    file.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return file
+
+
+def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
+    (tmp_path / "book.txt").write_text("Call me Ishmael.")
+    samples = load(
+        written(
+            tmp_path,
+            {"context": "a text", "query": "Which?", "answer": "Ishmael", "aliases": ["the sailor"]},
+            "",
+            {"path": "book.txt", "query": "How many?", "answer": 3},
+            {"context": ["a", "b"], "query": "List them.", "answer": ["x", "y"]},
+            {"context": {"a": 1}, "query": "Where?", "answer": None},
+        )
+    )
+    assert [sample.scorer for sample in samples] == ["text", "number", "set", "abstain"]
+    assert [sample.chars for sample in samples] == [6, 16, 3, 3]
+    assert len({sample.id for sample in samples}) == 4
+    rights = ("It is the sailor", "3 of them", "y, x", "The text does not say.")
+    assert [score(sample, right).strict for sample, right in zip(samples, rights, strict=True)] == [
+        1,
+        1,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("{", "line 1: "),
+        ([], "must be an object"),
+        ({"query": "q", "answer": "a"}, "needs either context or path"),
+        ({"context": "c", "answer": "a"}, "needs a query"),
+        ({"context": "c", "query": "q"}, "needs an answer"),
+        (
+            {"context": "c", "query": "q", "answer": "a", "scorer": "magic"},
+            "no scorer 'magic': the scorers are value",
+        ),
+        ({"context": "c", "query": "q", "answer": "a", "colour": 1}, "unknown field colour"),
+        ({"context": "c", "query": "q", "answer": "a", "scorer": "set"}, "does not fit"),
+        ({"path": "none.txt", "query": "q", "answer": "a"}, "no file"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_refused_with_its_number(tmp_path, row, told):
+    with pytest.raises(ValueError, match=r"line 1: .*" if told == "line 1: " else f"line 1: .*{told}"):
+        load(written(tmp_path, row))
+
+
+def test_an_empty_or_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no question"):
+        load(written(tmp_path, ""))
+    with pytest.raises(ValueError, match="cannot be read"):
+        load(tmp_path / "none.jsonl")
