@@ -48,6 +48,9 @@ def share(rows: Iterable[Row], value: Callable[[Row], float] = lambda row: row.s
     binary = all(one in (0.0, 1.0) for one in values)
     if binary and len(set(clusters)) == len(clusters):
         interval = wilson(right, len(values))
+    elif values and binary and right in (0, len(values)):  # nothing varies: a bootstrap would be sure of it
+        some = len(set(clusters))
+        interval = wilson(some if right else 0, some)
     else:
         interval = cluster_bootstrap(values, clusters)
     mean = sum(values) / len(values) if values else 0.0

@@ -31,6 +31,11 @@ def test_samples_of_one_context_are_not_taken_for_independent():
     assert lower < low < high < higher
 
 
+def test_a_few_contexts_that_all_went_wrong_are_no_certainty():
+    rows = [row(right=0.0, number=number, cluster=str(number // 2)) for number in range(4)]
+    assert share(rows).interval == wilson(0, 2)
+
+
 def test_fractions_have_a_bootstrap():
     told = share([row(right=number / 10, number=number) for number in range(10)])
     assert told.mean == pytest.approx(0.45)
