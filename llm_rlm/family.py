@@ -5,6 +5,7 @@ attributes; what it can do is asked of its base model when somebody wants to kno
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -45,10 +46,15 @@ def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
     if GENERIC not in names:
         default = DefaultPair()
         register(Twin(default, GENERIC, ADVERT), AsyncTwin(default, GENERIC, ADVERT))
-    if not _must_not_show():
+    if _must_not_show():
+        named = _named_by_the_user()
         for pair in pairs:
-            register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
-        _check_command_line(model_aliases)
+            if PREFIX + pair.model.model_id in named:
+                register(Twin(pair), AsyncTwin(pair))
+        return
+    for pair in pairs:
+        register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
+    _check_command_line(model_aliases)
 
 
 def is_twin(model_id: str) -> bool:
@@ -97,6 +103,14 @@ def _must_not_show() -> bool:
         return False
     asked = [*(context.params.get("query") or ()), *(context.params.get("model_ids") or ())]
     return not any(GENERIC in query.lower() for query in asked)
+
+
+def _named_by_the_user() -> set[str]:
+    """The ids of models that the user has given aliases to: these are seen in every list."""
+    try:
+        return set(json.loads((llm.user_dir() / "aliases.json").read_text()).values())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return set()
 
 
 def _goes_on(params: dict[str, Any]) -> bool:

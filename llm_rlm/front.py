@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import click
 import llm
 
 from llm_rlm.callee import Callee
@@ -17,10 +18,10 @@ from rlm_core.views import View
 
 
 class Paused(BaseException):
-    """A tool raised llm.PauseChain.  It must leave the run, where an Exception would be shown to the
-    model."""
+    """A tool raised llm.PauseChain, or the user left when asked to approve its call.  It must leave the run,
+    where an Exception would be shown to the model."""
 
-    def __init__(self, pause: llm.PauseChain):
+    def __init__(self, pause: llm.PauseChain | click.Abort):
         super().__init__(str(pause))
         self.pause = pause
 
@@ -81,7 +82,7 @@ class Front(_Front):
     def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return _output(self.response.execute_tool_call(self.call(name, args, kwargs)))
-        except llm.PauseChain as pause:
+        except (llm.PauseChain, click.Abort) as pause:
             raise Paused(pause) from None
 
 
@@ -102,7 +103,7 @@ class AsyncFront(_Front):
     async def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return _output(await self.response.execute_tool_call(self.call(name, args, kwargs)))
-        except llm.PauseChain as pause:
+        except (llm.PauseChain, click.Abort) as pause:
             raise Paused(pause) from None
 
 

@@ -74,6 +74,18 @@ class Seam:
     @property
     def query(self) -> str:
         """What the root model is asked."""
+        if not self.seen:
+            return self.asked
+        names = ", ".join(map(repr, self.seen))
+        told = (
+            f"Attached: {names}. Code cannot see them; a model that llm_query calls can, if the prompt "
+            "names them."
+        )
+        return "\n\n".join(filter(None, (self.asked, told)))
+
+    @property
+    def asked(self) -> str:
+        """The question, with the turns before it and its instructions."""
         if not self.question and not self.instructions and not self.earlier:
             return ""
         parts = []
@@ -82,12 +94,6 @@ class Seam:
         parts.append(self.question or "The context itself states the task.")
         if self.instructions:
             parts.append(f"Instructions: {self.instructions}")
-        if self.seen:
-            names = ", ".join(map(repr, self.seen))
-            parts.append(
-                f"Attached: {names}. Code cannot see them; a model that llm_query calls can, if the prompt "
-                "names them."
-            )
         return "\n\n".join(parts)
 
     @property

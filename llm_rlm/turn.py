@@ -201,7 +201,7 @@ class Turn:
         parts = (
             [f"# {name}\n\n{text}" for name, text in texts.items()] if len(texts) > 1 else [*texts.values()]
         )
-        return [{"role": "user", "content": "\n\n".join([*parts, self.seam.query])}]
+        return [{"role": "user", "content": "\n\n".join([*parts, self.seam.asked])}]
 
     def _end_plainly(self, completion: Completion) -> Iterator[StreamEvent]:
         self.budget.record("root", 0, completion.model, completion.usage)
@@ -230,6 +230,8 @@ class Turn:
         if isinstance(result, Result):  # Ctrl-C, or a task that was cancelled
             self.say(f"Cancelled. Spent: {spent(result.usage, result.seconds)}.")
         if isinstance(error, Paused):
+            if isinstance(error.pause, click.Abort):
+                self.say(f"Cancelled. Spent: {spent(self.budget.usage, self.budget.seconds)}.")
             raise error.pause from None
         if isinstance(error, SandboxError):
             raise llm.ModelError(str(error)) from error

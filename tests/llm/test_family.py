@@ -177,6 +177,15 @@ def test_aliases_are_not_doubled_in_their_list(cli: Any, scripted: Any) -> None:
         assert "rlm-short" not in output
 
 
+def test_a_twin_that_the_user_named_is_in_every_list(cli: Any, scripted: Any) -> None:
+    scripted("base", "hi", aliases=["short"])
+    assert cli("aliases", "set", "deep", "rlm-short").exit_code == 0
+    assert [line.split() for line in cli("aliases").output.splitlines() if "rlm-" in line] == [
+        ["deep", ":", "rlm-base"]
+    ]
+    assert "RLM: rlm-base (aliases: deep)\n" in cli("models").output
+
+
 def test_plain_models_work_as_before(cli: Any, scripted: Any, home: Path) -> None:
     chats = scripted("base", "hello")
     assert cli("-m", "base", "-s", "Be kind.", "hi").output == "hello\n"

@@ -114,6 +114,17 @@ async def test_pause_chain_leaves_an_async_run(scripted: Any) -> None:
         await llm.get_async_model("rlm-base").chain("Q", fragments=[TEXT], tools=[ask_a_person]).text()
 
 
+@pytest.mark.parametrize("flags", [[], ["--async"]], ids=["sync", "async"])
+def test_who_leaves_when_asked_to_approve_ends_the_run(cli: Any, scripted: Any, flags: list[str]) -> None:
+    chats = scripted("base", steps(*["```repl\nprint(add(1, 2))\n```"] * 20))
+    result = cli(
+        "-m", "rlm-base", "-R", *flags, "--ta", "--functions", ADD, "Q", input=TEXT
+    )  # stdin has ended
+    assert result.exit_code != 0
+    assert "Cancelled. Spent: 1 call, " in result.stderr
+    assert len(chats) == 1
+
+
 # ---- schemas
 
 FINDS = "```repl\nfound = grep('magic word')\n```"
