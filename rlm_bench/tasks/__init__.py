@@ -18,6 +18,7 @@ _NAMES = (
     "structured",
     "oolong_like",
     "pairs",
+    "codeqa",
     "shapes",
 )
 
