@@ -56,17 +56,14 @@ class Front:
             return _reply(step, view, meter)
 
     def ask_child(self, view: View) -> Reply:
-        lm = sub_lm(self.rlm)
-        chosen = {"lm": lm} if isinstance(lm, dspy.BaseLM) else {}
-        with _adapted(view), dspy.context(trace=None), Meter(view) as meter, self._failing():
+        with self._child(view) as (chosen, meter):
             try:
                 return _reply(self.rlm.generate_action(**self._inputs(view), **chosen), view, meter)
             except AdapterParseError as error:
                 return _unparsed(error, meter)
 
     def query(self, prompt: str, model: str | None) -> Completion:
-        lm = sub_lm(self.rlm, model)
-        with Meter(prompt, lm) as meter, self._failing():
+        with self._query(prompt, model) as (lm, meter):
             return meter.completion(answer_text(lm(prompt)))
 
     def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -124,9 +121,26 @@ class Front:
         return Reply(replies.Step("", "", None), "", completion.usage, completion.model, submission)
 
     @contextlib.contextmanager
+    def _child(self, view: View) -> Iterator[tuple[dict[str, Any], Meter]]:
+        """Around one call of a child's root LM: what is given beside the step's inputs, and the meter."""
+        with _sub_call():
+            lm = sub_lm(self.rlm)
+            chosen = {"lm": lm} if isinstance(lm, dspy.BaseLM) else {}
+            with _adapted(view), dspy.context(trace=None), Meter(view) as meter:
+                yield chosen, meter
+
+    @contextlib.contextmanager
+    def _query(self, prompt: str, model: str | None) -> Iterator[tuple[Any, Meter]]:
+        """Around one call of the sub-LM."""
+        with _sub_call():
+            lm = sub_lm(self.rlm, model)
+            with Meter(prompt, lm) as meter:
+                yield lm, meter
+
+    @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
-        """LM errors as the loop knows them; the exception itself is kept, to be raised if the run comes to
-        nothing.  All else is a bug, and surfaces as itself."""
+        """Errors of the root LM as the loop knows them; the exception itself is kept, to be raised if the run
+        comes to nothing.  All else is a bug, and surfaces as itself."""
         try:
             yield
         except (dspy.LMError, AdapterParseError, TimeoutError, ConnectionError) as error:
@@ -160,9 +174,7 @@ class AsyncFront(Front):
             return _reply(step, view, meter)
 
     async def ask_child(self, view: View) -> Reply:  # type: ignore[override]
-        lm = sub_lm(self.rlm)
-        chosen = {"lm": lm} if isinstance(lm, dspy.BaseLM) else {}
-        with _adapted(view), dspy.context(trace=None), Meter(view) as meter, self._failing():
+        with self._child(view) as (chosen, meter):
             try:
                 step = await _acall(self.rlm.generate_action, **self._inputs(view), **chosen)
             except AdapterParseError as error:
@@ -170,8 +182,7 @@ class AsyncFront(Front):
             return _reply(step, view, meter)
 
     async def query(self, prompt: str, model: str | None) -> Completion:  # type: ignore[override]
-        lm = sub_lm(self.rlm, model)
-        with Meter(prompt, lm) as meter, self._failing():
+        with self._query(prompt, model) as (lm, meter):
             acall = getattr(lm, "acall", None)
             reply = await (acall(prompt) if acall else asyncio.to_thread(lm, prompt))
             return meter.completion(answer_text(reply))
@@ -263,6 +274,18 @@ _KINDS: Sequence[tuple[Any, str]] = (
 
 
 # ---- the sub-LM and the tools
+
+
+@contextlib.contextmanager
+def _sub_call() -> Iterator[None]:
+    """Whatever a sub-LM raises is an error of the call that code made, which may go on without it."""
+    try:
+        yield
+    except LMCallError:
+        raise
+    except Exception as error:
+        text = str(error) if isinstance(error, dspy.DSPyError) else f"{type(error).__name__}: {error}"
+        raise LMCallError(text or type(error).__name__, _kind(error)) from error
 
 
 def sub_lm(rlm: RLM, model: str | None = None) -> Any:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import dspy
 import pydantic
+from dspy.adapters.types.decision import Choice, Noul, Score
 from dspy.adapters.utils import get_annotation_name, parse_value, translate_field_type
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 
@@ -59,6 +61,20 @@ def question(signature: type[dspy.Signature], given: Mapping[str, Any]) -> tuple
         if isinstance(value, str) and len(given) > 1 and len(value) <= LONGEST_QUESTION:
             return name, value
     return "", default_instructions(signature)
+
+
+def warn_of_decisions(signature: type[dspy.Signature]) -> None:
+    """Says that an RLM gives no evidence for outputs that are decisions."""
+    for field in signature.output_fields.values():
+        annotation = field.rebuild_annotation()
+        if any(kind.extract_custom_type_from_annotation(annotation) for kind in (Noul, Choice, Score)):
+            warnings.warn(
+                "RLM support for Noul, Choice, and Score outputs is not implemented consistently: their "
+                "evidence is not decoded. Use Predict with top-level decision outputs instead.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def default_instructions(signature: type[dspy.Signature]) -> str:

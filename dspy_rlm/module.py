@@ -112,6 +112,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
         if sandbox not in ("auto", "weak"):
             raise ValueError(f"sandbox={sandbox!r}: must be 'auto' or 'weak'")
         self.signature = dspy.ensure_signature(signature)
+        inputs.warn_of_decisions(self.signature)
         self.max_iters = max_iters
         self.max_llm_calls = max_llm_calls
         self.max_output_chars = max_output_chars

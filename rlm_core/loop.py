@@ -178,6 +178,8 @@ class Run:
                 yield self._record(step, done, "", turn)
                 return self._settled(done.submitted, values)
             yield Noted(self.path, said)
+            if self.judge.misfit:  # the code's mistake, like any other
+                done, said = replace(done, error=said), ""
         elif step.code:
             said = self._nudge(step.code, done)
         yield self._record(step, done, said, turn)
