@@ -28,7 +28,11 @@ from dspy.primitives.code_interpreter import (
     FinalOutput,
     _validate_interpreter,
 )
-from dspy.primitives.facade import _HOST_PROCESS_TOKEN, CALL_TOOL, CONSTRUCT_TOOL, HOST_TOKEN_VAR, SHIM_SETUP
+
+try:
+    from dspy.primitives import facade
+except ImportError:  # before DSPy 3.4.1
+    facade = None
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.utils.exceptions import format_error_for_lm
 
@@ -158,7 +162,7 @@ class InterpreterSession:
         try:
             prepare, self._prepare = self._prepare, None
             inputs = dict(prepare()) if prepare else {}
-            if self._modules and self._modules[0] in code:
+            if facade and self._modules and self._modules[0] in code:
                 self._install(self._modules.pop())
         except BaseException as error:
             self._post(error)
@@ -191,12 +195,13 @@ class InterpreterSession:
         def run(handle: str, inputs: dict[str, Any] | None = None) -> Any:
             return self._call(module, (*self._agents[int(handle)], inputs or {}), {})
 
-        tools = {CONSTRUCT_TOOL: construct, CALL_TOOL: run}
+        tools = {facade.CONSTRUCT_TOOL: construct, facade.CALL_TOOL: run}
         self.interpreter.tools.update(tools)
         if hasattr(self.interpreter, "_tools_registered"):
             self.interpreter._tools_registered = False
         try:
-            self.interpreter.execute(SHIM_SETUP, variables={HOST_TOKEN_VAR: _HOST_PROCESS_TOKEN})
+            token = {facade.HOST_TOKEN_VAR: facade._HOST_PROCESS_TOKEN}
+            self.interpreter.execute(facade.SHIM_SETUP, variables=token)
         except (CodeExecutionError, SyntaxError) as error:
             for name in tools:
                 self.interpreter.tools.pop(name)

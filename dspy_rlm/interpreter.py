@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
-from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SHIM_SETUP
 from dspy.utils.callback import with_callbacks
 
 from dspy_rlm import sub_agents
@@ -34,6 +33,11 @@ from rlm_core.sandbox.protocol import (
     WorkerLost,
 )
 from rlm_core.sandbox.sandbox import next_frame
+
+try:
+    from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SHIM_SETUP
+except ImportError:  # before DSPy 3.4.1, whose RLM has no sub-agents
+    CALL_TOOL = CONSTRUCT_TOOL = SHIM_SETUP = ""
 
 VALUE, TOOL = "host_value", "host_tool"
 """Names in the REPL by which a cell fetches a variable, and by which the tools' stubs call the host."""
@@ -100,7 +104,7 @@ class RestrictedInterpreter:
         if not self._lock.acquire(blocking=False):
             raise CodeInterpreterError("this RestrictedInterpreter already runs code")
         try:
-            if code == SHIM_SETUP:  # DSPy's `dspy` for interpreters: this one has its own
+            if SHIM_SETUP and code == SHIM_SETUP:  # DSPy's `dspy` for interpreters: this one has its own
                 return None
             values = self._checked(code, variables or {})
             session = self._ready(values)

@@ -22,7 +22,6 @@ from dspy.primitives.code_interpreter import (
     CodeInterpreter,
     _validate_interpreter_factory,
 )
-from dspy.primitives.facade import is_reserved_sandbox_name
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 
 from dspy_rlm import adapter, inputs, predictors
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RESERVED = frozenset({"llm_query", "llm_query_batched", "SUBMIT", "print"})
+RESERVED = frozenset({"llm_query", "llm_query_batched", "SUBMIT", "print", "dspy"})
 RESERVED_RESULTS = frozenset({"trajectory", "final_reasoning"})
 SHARED = frozenset({"sub_lm", "_user_tools", "_interpreter_factory", "journal"})
 """Attributes that a deep copy of a module shares with it."""
@@ -291,7 +290,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
 
     def _validate_namespace(self) -> None:
         def is_reserved(name: str) -> bool:
-            return name in RESERVED or is_reserved_sandbox_name(name)
+            return name in RESERVED or name.startswith(("_dspy", "__dspy"))
 
         for name in self._user_tools:
             if not name.isidentifier() or keyword.iskeyword(name):

@@ -9,21 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dspy
-from dspy.primitives.facade import (
-    BRIDGEABLE_KINDS,
-    SIGNATURE_MARKER,
-    TOOL_MARKER,
-    SandboxLM,
-    _accepts_interpreter_factory,
-    prediction_to_fields,
-)
 from dspy.signatures.signature import make_signature
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dspy_rlm import inputs
 from dspy_rlm.prediction import RLMPrediction
@@ -54,6 +49,18 @@ Sub-agents: the REPL has `dspy`, for subtasks with structured inputs and outputs
 - dspy.ReActV2("question -> answer", tools=[...])(question=...): several steps, with tools that you were given
 - dspy.RLM("context, query -> answer")(context=..., query=...): one like yourself, with its own REPL
 Prefer llm_query for a plain prompt."""
+
+KINDS = ("Predict", "ChainOfThought", "RLM", "CodeAct", "ProgramOfThought", "ReAct", "ReActV2")
+SIGNATURE, TOOL = "__dspy_sig__", "__dspy_tool__"
+"""Keys of the dicts as which signatures and tools cross; upstream's, so that its own `dspy` for interpreters
+may stand in the place of ours."""
+
+CODES_OWN = {
+    *("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "n", "seed", "logprobs"),
+    *("top_logprobs", "response_format", "reasoning", "reasoning_effort", "tools", "tool_choice"),
+    *("parallel_tool_calls", "cache", "rollout_id", "prompt_cache", "prompt_cache_key"),
+}
+"""Settings of an LM call that are the code's to choose.  Model, endpoint, keys and headers are not."""
 
 CHILD_LIMITS = {"max_iters": "iterations", "max_llm_calls": "sub_calls", "max_output_chars": "output_chars"}
 """Options of `dspy.RLM` -> what they limit in a child."""
@@ -109,14 +116,14 @@ class SubAgents:
         kind, signature, options, given = _checked(args)
         made = {name: self._with_tools(value) for name, value in options.items()}
         cls = getattr(dspy, kind)
-        if _accepts_interpreter_factory(cls):
+        if "interpreter_factory" in inspect.signature(cls.__init__).parameters:
             made["interpreter_factory"] = self.interpreter_factory
         return cls(_signature(signature), **made), given
 
     def _with_tools(self, value: Any) -> Any:
         """An option with the caller's tools in the places of their names."""
-        if isinstance(value, dict) and TOOL_MARKER in value:
-            name = value[TOOL_MARKER]
+        if isinstance(value, dict) and TOOL in value:
+            name = value[TOOL]
             if name not in self.rlm.tools:
                 raise ValueError(
                     f"{name!r} is none of the tools that were given to this run: a function that is defined "
@@ -135,10 +142,8 @@ def _checked(args: tuple[Any, ...]) -> tuple[str, Any, dict[str, Any], dict[str,
     if len(args) != 4 or not isinstance(args[2], dict) or not isinstance(args[3], dict):
         raise TypeError("a sub-agent is called by keyword: dspy.Predict('a -> b')(a=...)")
     kind, signature, options, given = args
-    if kind not in BRIDGEABLE_KINDS:
-        raise ValueError(
-            f"dspy.{kind} is not available in the REPL; there are: {', '.join(BRIDGEABLE_KINDS)}"
-        )
+    if kind not in KINDS or not hasattr(dspy, kind):
+        raise ValueError(f"dspy.{kind} is not available in the REPL; there are: {', '.join(KINDS)}")
     if "interpreter_factory" in options:
         raise ValueError(
             f"dspy.{kind} in the REPL runs on this run's interpreter: leave interpreter_factory out"
@@ -150,7 +155,7 @@ def _checked(args: tuple[Any, ...]) -> tuple[str, Any, dict[str, Any], dict[str,
 
 def _signature(signature: Any) -> type[dspy.Signature]:
     """Raises ValueError and SyntaxError for what is none."""
-    if isinstance(signature, dict) and signature.get(SIGNATURE_MARKER):
+    if isinstance(signature, dict) and signature.get(SIGNATURE):
         made = _signature(signature["signature"])
         if signature.get("instructions"):
             made = made.with_instructions(str(signature["instructions"]))
@@ -162,8 +167,16 @@ def _signature(signature: Any) -> type[dspy.Signature]:
     return make_signature(signature)  # type: ignore[no-any-return]
 
 
-def _fields(prediction: Any) -> dict[str, Any]:
-    return prediction_to_fields(prediction)  # type: ignore[no-any-return]
+def _fields(prediction: dspy.Prediction) -> dict[str, Any]:
+    """As JSON: what upstream's code gets."""
+    fields = {}
+    for name, value in prediction.items():
+        try:
+            fields[name] = to_jsonable_python(value)
+            json.dumps(fields[name])
+        except (PydanticSerializationError, TypeError, ValueError) as error:
+            raise TypeError(f"the field {name!r} cannot reach the REPL: {error}") from error
+    return fields
 
 
 def _fields_of(signature: type[dspy.Signature], result: Result) -> dict[str, Any] | Failed:
@@ -183,16 +196,24 @@ def _as_sub_agent(lm: DeskLM) -> Iterator[None]:
 # ---- its LM
 
 
-class DeskLM(SandboxLM):  # type: ignore[misc]
-    """The sub-LM as code may use it through a predictor: generation settings alone are the code's, and every
-    call is counted at the desk."""
+class DeskLM(dspy.BaseLM):  # type: ignore[misc]
+    """The sub-LM as code may use it through a predictor: only CODES_OWN may be set, and every call is counted
+    at the desk.  `lm` may be any callable."""
 
     def __init__(self, lm: Any, desk: Desk):
-        super().__init__(lm)
-        self._desk = desk
+        super().__init__(getattr(lm, "model", None), getattr(lm, "model_type", "chat"))
+        self.kwargs = {k: v for k, v in (getattr(lm, "kwargs", None) or {}).items() if k in CODES_OWN}
+        self._lm, self._desk = lm, desk
+
+    def __getattribute__(self, name: str) -> Any:
+        """What adapters choose their ways by is as of the LM behind."""
+        if name.startswith("supports_") or name == "supported_params":
+            lm = object.__getattribute__(self, "_lm")
+            return getattr(lm, name) if hasattr(lm, name) else super().__getattribute__(name)
+        return super().__getattribute__(name)
 
     def copy(self, **kwargs: Any) -> DeskLM:
-        self._check(kwargs)
+        _check_settings(kwargs)
         return DeskLM(self._lm.copy(**kwargs), self._desk)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DeskLM:
@@ -216,7 +237,9 @@ class DeskLM(SandboxLM):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _counted(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[_Got]:
-        self._check(dict(kwargs))
+        _check_settings(
+            {name: v for name, v in kwargs.items() if name not in ("prompt", "messages", "request")}
+        )
         prompt = _prompt(args, kwargs)
         count = max(1, int(kwargs.get("n") or self.kwargs.get("n") or 1))
         reserved = self._desk.reserve(len(prompt), count)
@@ -231,6 +254,13 @@ class DeskLM(SandboxLM):  # type: ignore[misc]
             self._desk.settle(reserved, prompt, failed, time.monotonic() - started)
             raise
         self._desk.settle(reserved, prompt, meter.completion(got.text), time.monotonic() - started)
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    if refused := sorted(settings.keys() - CODES_OWN):
+        raise TypeError(
+            f"code may not set LM option(s) {refused}; it may set: {', '.join(sorted(CODES_OWN))}"
+        )
 
 
 class _Got:

@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import dspy
@@ -20,6 +21,9 @@ from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.utils.dummies import DummyLM
 
 from dspy_rlm import RLM
+
+SUB_AGENTS = ("dspy", "_dspy_x") if find_spec("dspy.primitives.facade") else ()
+"""Names that upstream reserves from 3.4.1 on."""
 
 
 class Scripted:
@@ -140,7 +144,7 @@ def tool(name: str) -> dspy.Tool:
         ({"tools": [tool("for")]}, ValueError, "not a keyword"),
         *[
             ({"tools": [tool(name)]}, ValueError, "conflicts with built-in")
-            for name in ("llm_query", "llm_query_batched", "SUBMIT", "print", "dspy", "_dspy_x")
+            for name in ("llm_query", "llm_query_batched", "SUBMIT", "print", *SUB_AGENTS)
         ],
         ({"tools": ["text"]}, TypeError, "must be callable"),
         ({"tools": {"x": tool("x")}}, TypeError, "tools must be a list, not a dict"),
