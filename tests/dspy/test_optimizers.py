@@ -37,7 +37,8 @@ class Model(dspy.BaseLM):
         return self
 
     def __call__(self, prompt: Any = None, messages: Any = None, n: int = 1, **kwargs: Any) -> list[str]:
-        if "Python REPL" in messages[0]["content"]:
+        messages = messages or [{"role": "user", "content": prompt}]  # of GEPA's, before DSPy 3.4.1
+        if messages[0]["role"] == "system" and "Python REPL" in messages[0]["content"]:
             self.acted.append(messages)
             advised = ADVICE in messages[0]["content"]
             if self.fails_every and not advised and len(self.acted) % self.fails_every == 0:
@@ -56,6 +57,8 @@ def act(messages: Any) -> str:
 
 
 def propose(asked: str) -> str:
+    if "within ``` blocks" in asked:  # GEPA, before DSPy 3.4.1
+        return f"```\n{ADVICE}\n```"
     if names := re.findall(r"`\[\[ ## (\w+) ## \]\]`", asked):
         wanted = [name for name in names if name != "completed"]
         return (
