@@ -39,6 +39,7 @@ from dspy_rlm import (
     feedback,
     load_strategy,
     local_lm,
+    strategy_of,
     used_components,
 )
 from rlm_core import weights
@@ -205,7 +206,6 @@ def run_in_llm(file: Path, asked: list[dspy.Example], model: str, home: Path) ->
         "max_depth": 0,
         "max_iterations": ITERATIONS,
         "window": WINDOW,
-        "max_tokens": REPLY,
     }
     given = [part for name, value in options.items() for part in ("-o", name, str(value))]
 
@@ -305,7 +305,7 @@ def main() -> None:
             bench.made[name] = compiled
             acts = compiled.generate_action
             print(f"{name}: {len(acts.demos)} worked examples, {time.monotonic() - began:.0f} s")
-            print(f"  advice: {acts.signature.instructions.strip()!r}", flush=True)
+            print(f"  advice: {strategy_of(compiled).advice!r}", flush=True)
             after = score(compiled, tests, f"test, after {name}")
             pairs = list(zip(before, after, strict=True))
             print(f"  {pairs.count((False, True))} better, {pairs.count((True, False))} worse than before")
