@@ -91,6 +91,15 @@ class Facades:
                 raise ImportError(f"cannot import name {member!r} from {name!r} here", name=name)
         return tuple(members[member] for member in wanted)
 
+    def all_members(self, name: str) -> dict[str, Any]:
+        """What `from name import *` binds.  Raises ImportError."""
+        members = self.import_module(name, True).__dict__.items()
+        return {
+            member: value
+            for member, value in members
+            if not (member.startswith("_") or isinstance(value, types.ModuleType))
+        }
+
 
 def _unavailable(name: str) -> ImportError:
     parents = itertools.accumulate(name.split("."), "{}.{}".format)

@@ -80,6 +80,7 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
         "_write_": guards.writable,
         "_import_": modules.import_module,
         "_import_from_": modules.import_members,
+        "_import_all_": lambda name: names.update(modules.all_members(name)),
         "_Exception_": Exception,
     }
     names["__name__"] = SANDBOX_MODULE

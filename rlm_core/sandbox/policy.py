@@ -14,6 +14,7 @@ be decided so:
     obj.x = v, obj.x += v, del    `_write_(obj).x = v`: only objects that the sandbox made, or plain data
     obj[k], obj[k] = v            native: what can be reached at all may be filled, as by its own methods
     import a.b as c               `c = _import_("a.b", True)`: facades of named members, never modules
+    from a import *               `_import_all_("a")`: all that the facade names
     except:                       `except _Exception_:`, so that the time limit cannot be swallowed
     a last line that is a value   `_echo_(value)`, shown as in a notebook
 
@@ -377,7 +378,11 @@ class _Policy(RestrictingNodeTransformer):
             self.annotations_as_text |= any(alias.name == "annotations" for alias in node.names)
             return ast.copy_location(ast.Pass(), node)
         if any(alias.name == "*" for alias in node.names):
-            self.error(node, "import * is not available: name what you import")
+            if self._scopes[-1] != "module":  # as Python itself says
+                self.error(node, "import * is only allowed at the top level: name what you import")
+            return ast.copy_location(
+                ast.Expr(_hook("_import_all_", ast.Constant(node.module or ""), at=node)), node
+            )
         for alias in node.names:
             self.check_name(node, alias.asname or alias.name)
         wanted = ast.Tuple([ast.Constant(alias.name) for alias in node.names], ast.Load())

@@ -857,7 +857,16 @@ GENUINE["BaseExceptionGroup"] = "steal('canary' if BaseExceptionGroup else '')"
 
 # The hooks
 
-for hook in ("_getattr_", "_own_", "_write_", "_echo_", "_import_", "_import_from_", "_Exception_"):
+for hook in (
+    "_getattr_",
+    "_own_",
+    "_write_",
+    "_echo_",
+    "_import_",
+    "_import_from_",
+    "_import_all_",
+    "_Exception_",
+):
     take = f"\ndef f(): pass\nf.__globals__\nsteal({hook})"
     AT_THE_WALL[f"{hook} read"] = f"steal({hook})"
     AT_THE_WALL[f"{hook} assigned"] = (

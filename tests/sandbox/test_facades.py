@@ -205,6 +205,19 @@ def test_a_facade_is_the_same_for_each_way_of_importing_it() -> None:
     assert output(cell) == "True True\n"
 
 
+def test_a_star_imports_what_the_facade_names_and_nothing_else() -> None:
+    session = Cells()
+    before = set(session.names)
+    session.run("from collections import *\nfrom math import *\nprint(Counter('aa')[chr(97)], floor(2.5))")
+    bound = set(session.names) - before
+    assert {"Counter", "namedtuple", "floor"} <= bound
+    assert bound <= {*facades.standard_members()["collections"], *facades.standard_members()["math"]}
+    with pytest.raises(ImportError, match="os is not available"):
+        session.run("from os import *")
+    with pytest.raises(SyntaxError):
+        session.run("def f():\n    from math import *")
+
+
 def test_statistics_take_any_iterable_once() -> None:
     cell = (
         "import statistics as s\nprint(s.mean(x for x in [1, 3]), s.median({1: 0, 5: 0}), s.fmean(range(4)))"

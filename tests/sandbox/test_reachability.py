@@ -34,6 +34,7 @@ HOOKS = {
     "_write_",
     "_import_",
     "_import_from_",
+    "_import_all_",
     "_echo_",
 }
 CALLABLES = (types.BuiltinMethodType, types.MethodType, types.MethodWrapperType, types.WrapperDescriptorType)
