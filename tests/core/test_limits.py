@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rlm_core import RLM, ScriptedLM
 from rlm_core.limits import Budget, LimitReached, Limits, Refused
 from rlm_core.lms import Usage
 
@@ -91,3 +92,82 @@ def test_what_is_left_is_told_once_it_begins_to_matter():
 def test_a_limit_that_makes_no_sense_is_refused_by_name(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Limits(**wrong)
+
+
+# ---- in whole runs, with a model that counts what it is asked
+
+SINGLES = """```repl
+for n in range(16):
+    try:
+        llm_query(f'{context} {n}')
+    except Exception as error:
+        print(error)
+```"""
+BATCH = """```repl
+try:
+    llm_query_batched([str(n) for n in range(11)])
+except Exception as error:
+    x = str(error)
+```"""
+CHILDREN = "```repl\nx = rlm_query_batched([('Q', str(n)) for n in range(4)])\nprint(x)\n```"
+DONE = "```repl\nSUBMIT(f'{len(context)} done')\n```"
+
+
+def counting(root, child, answer="x", **limits):
+    """The result of a run whose root says `root` in turn and its children `child`, and the prompts of plain
+    sub-calls that were sent."""
+    asked = []
+
+    def reply(messages):
+        if len(messages) == 1:
+            asked.append(messages[0]["content"])
+            return answer() if callable(answer) else answer
+        steps = child if "Question: Q" in str(messages[1]["content"]) else root
+        return steps[sum(message["role"] == "assistant" for message in messages)]
+
+    rlm = RLM(ScriptedLM(reply, price=limits.pop("price", None)), limits=Limits(**limits))
+    return rlm.completion("text", "How many?"), asked
+
+
+def test_children_that_ask_for_64_single_sub_calls_at_once_make_no_more_than_are_left():
+    result, asked = counting([CHILDREN, DONE], [SINGLES, DONE], depth=2, sub_calls=4 + 10)
+    assert (result.status, result.answer) == ("answered", "4 done")
+    assert len(asked) == len(set(asked)) == 10
+    assert result.usage.of("sub").calls == 10
+    assert result.trajectory[0].output.count("1 done") == 4  # the children went on, and answered
+
+
+def test_a_batch_over_the_limit_sends_nothing():
+    result, asked = counting([BATCH, "```repl\nSUBMIT(x)\n```"], [], sub_calls=10)
+    assert (result.status, asked) == ("answered", [])
+    assert "11 sub-calls asked for, 10 of 10 left; none was sent" in result.answer
+
+
+@pytest.mark.parametrize(
+    ("reason", "limits"),
+    [
+        ("iterations", {"iterations": 2}),
+        ("tokens", {"tokens": 1_500}),
+        ("cost", {"cost": 0.5, "price": 0.1}),
+        ("seconds", {"seconds": 0.5}),
+    ],
+)
+def test_each_limit_ends_the_run_with_its_own_reason_and_the_answer_so_far(reason, limits):
+    """Twice a guess is pushed back; then the code goes on asking until it is ended."""
+    guess = "```repl\nprint(context)\nSUBMIT('a guess')\n```"
+    asking = "```repl\nwhile True: llm_query(context * 20)\n```"
+    if reason == "iterations":
+        asking = "```repl\nprint(1)\n```"
+    result, _ = counting([guess, *[asking] * 3], [], sub_calls=None, **limits)
+    assert (result.status, result.reason, result.answer) == ("limit", reason, "a guess"), result
+
+
+def test_too_many_replies_without_code_end_the_run():
+    result, _ = counting(["well", "hm", "so"], [], errors=2)
+    assert (result.status, result.reason) == ("error", "2 replies in a row held no code to run")
+
+
+def test_the_model_sees_what_is_left():
+    step = "```repl\nllm_query('a')\n```"
+    result, _ = counting([step, DONE], [], sub_calls=7)
+    assert "left: 6 sub-calls" in result.trajectory[0].shown
