@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from rlm_core.rlm import RLM
 if TYPE_CHECKING:
     import ray
 
+REACH = 10.0  # seconds within which a head must take a connection
 FORGET = 32  # runs whose journals on a node are forgotten in one go
 
 
@@ -106,6 +108,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     if ray.is_initialized():  # the caller's own connection
         yield ray
         return
+    _check_there(cluster.address)
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if cluster.address == "local":
         settings["include_dashboard"] = False
@@ -119,6 +122,17 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_there(address: str) -> None:
+    """Ray itself looks for a head for many minutes.  Raises ClusterError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "local", "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH).close()
+    except OSError as error:
+        raise ClusterError(f"no Ray cluster at {address}: {error.strerror or error}") from error
 
 
 class _Batch:
