@@ -101,6 +101,7 @@ def map_runs(
 
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of runs that were cancelled
     try:
         import ray
     except ImportError:
@@ -147,6 +148,7 @@ class _Batch:
         )
         self._contexts: tuple[Any, Any] = (None, None)  # the last one that was sent, and its reference
         self._kept: dict[str, list[str]] = {}  # runs whose journals are on a node
+        self._forgetting: list[Any] = []
 
     def begin(self, row: Row, share: float | None) -> None:
         run = run_id(self.name, row, self.ours)
@@ -201,14 +203,17 @@ class _Batch:
 
         there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
         forget = self.ray.remote(_forget).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-        forget.remote(runs)
+        self._forgetting.append(forget.remote(runs))
 
     def close(self) -> None:
         for ref in self.running:
             self.ray.cancel(ref, force=True)
-        if not self.running:  # not after Ctrl-C: that waits for nothing
-            for node, runs in self._kept.items():
-                self._send_forget(node, runs)
+        if self.running:  # Ctrl-C: that waits for nothing
+            return
+        for node, runs in self._kept.items():
+            self._send_forget(node, runs)
+        if self._forgetting:
+            self.ray.wait(self._forgetting, num_returns=len(self._forgetting), timeout=5.0)
 
 
 # ---- on a node

@@ -1,0 +1,132 @@
+"""Many runs on one machine: `python benchmarks/batch.py` (threads), `--ray` (Ray's own processes).
+
+The model is scripted: each run makes one root call and one sub-call, which take `--delay` seconds.  Printed
+are runs a second, the most memory and processes that the whole tree of processes had, and how near that is to
+what the waiting alone allows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from rlm_core import RLM, ScriptedLM  # noqa: E402
+from rlm_core.batch import Row, map_runs  # noqa: E402
+
+STEP = "```repl\nhits = grep('needle')\nprint(hits)\nSUBMIT(llm_query(hits[0]))\n```"
+
+
+def make(delay: float, journal: Path | None) -> RLM:
+    return RLM(ScriptedLM(STEP, answers="found", delay=delay), journal=journal)
+
+
+def rows(count: int, folder: Path, chars: int) -> Iterator[Row]:
+    for number in range(count):
+        file = folder / f"{number}.txt"
+        if not file.exists():
+            line = "a line of hay, as long as another\n"
+            half = line * (chars // 2 // len(line))
+            file.write_text(f"{half}the needle of {number}\n{half}")
+        yield Row(str(number), "Where is the needle?", file)
+
+
+class Watch:
+    """The most memory (bytes, shared pages shared out) and processes of this process and all under it."""
+
+    def __init__(self) -> None:
+        self.memory = self.processes = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.25):
+            pids = family(os.getpid())
+            self.processes = max(self.processes, len(pids))
+            self.memory = max(self.memory, sum(map(proportional, pids)))
+
+
+def family(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path(f"/proc/{entry}/stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def proportional(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def measure(args: argparse.Namespace, folder: Path, workers: int) -> None:
+    journal = None if args.no_journal else folder / f"journal-{workers}.db"
+    made = partial(make, args.delay, journal)
+    for _ in rows(args.runs, folder, args.chars):
+        pass
+    asked = rows(args.runs, folder, args.chars)
+    backend = "ray" if args.ray else "threads"
+    first = None
+    with Watch() as watch:
+        begun = time.perf_counter()
+        for count, outcome in enumerate(map_runs(asked, made, backend, workers=workers, name="benchmark"), 1):
+            assert outcome.answer == "found", outcome
+            first = first or (time.perf_counter(), count)
+        over = time.perf_counter()
+    rate = (count - 1) / (over - first[0]) if count > 1 else 0.0
+    ideal = workers / (2 * args.delay) if args.delay else float("inf")
+    print(
+        f"{backend} {workers:>3} at once: {rate:6.1f} runs/s ({rate / ideal:4.0%} of what waiting allows), "
+        f"first after {first[0] - begun:4.1f} s, "
+        f"{watch.memory / 1e6:5.0f} MB and {watch.processes} processes at most"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--chars", type=int, default=100_000, help="of each text")
+    parser.add_argument("--delay", type=float, default=0.2, help="seconds that each call takes")
+    parser.add_argument("--workers", type=int, nargs="+", default=[16])
+    parser.add_argument("--no-journal", action="store_true")
+    parser.add_argument("--ray", action="store_true")
+    args = parser.parse_args()
+    print(f"{args.runs:,} runs over texts of {args.chars:,} characters; load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("RLM_HOME", folder)
+        for workers in args.workers:
+            measure(args, Path(folder), workers)
+
+
+if __name__ == "__main__":
+    main()
