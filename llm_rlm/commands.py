@@ -163,7 +163,6 @@ def strategies_add(path: Path, name: str | None, replace: bool) -> None:
     place = _folder() / f"{name}.json"
     if place.exists() and not replace:
         raise click.ClickException(f"there is a strategy {name!r} already: --replace, or --name OTHER")
-    place.parent.mkdir(parents=True, exist_ok=True)
     save(dataclasses.replace(strategy, name=name), place)
     click.echo(f"Added {name}: llm -m rlm-MODEL -o strategy {name} ...", err=True)
 

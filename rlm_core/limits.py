@@ -11,7 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from numbers import Integral, Real
 
 from rlm_core.lms import Usage
 
@@ -48,10 +50,21 @@ class Limits:
     memory: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"Limits({name}={value!r}): must be at least {least}")
+        for spec in fields(self):
+            value, least = getattr(self, spec.name), _LEAST[spec.name]
+            given = f"Limits({spec.name}={value!r})"
+            kind, _, lifted = str(spec.type).partition(" | ")
+            if value is None and lifted:
+                continue
+            if not isinstance(value, Integral if kind == "int" else Real):
+                raise TypeError(
+                    f"{given}: must be {'a whole number' if kind == 'int' else 'a number'}"
+                    f"{', or None' if lifted else ''}"
+                )
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"{given}: must be finite{'; None lifts the limit' if lifted else ''}")
+            if value < least:
+                raise ValueError(f"{given}: must be at least {least}")
 
 
 _LEAST = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -19,13 +20,15 @@ from rlm_core.lms import LM, Completion, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
 from rlm_core.requests import Reply
-from rlm_core.sandbox.protocol import Backend
+from rlm_core.sandbox.protocol import SUBMITTING, Backend
 from rlm_core.strategies import Strategy
 from rlm_core.views import View
 
 if TYPE_CHECKING:
     from rlm_core.journal import Journal, Recorder
 
+RESERVED = frozenset({"context", *SUBMITTING, *dir(builtins)})
+"""Names that no tool may bear: code could no longer submit, or read the context, or rely on Python's own."""
 CONCURRENCY = 16  # calls at once, where neither the limits nor the model say otherwise
 
 
@@ -65,12 +68,22 @@ class RLM:
         verbose: bool = False,
         journal: str | Path | None = None,
     ):
-        if isinstance(sandbox, str) and sandbox not in ("auto", "weak"):
+        for role, given in (("lm", lm), ("sub_lm", sub_lm or lm)):
+            if not hasattr(given, "complete"):
+                raise TypeError(f'{role}={given!r}: must be an LM, such as OpenAIChat("MODEL", base_url=URL)')
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits={limits!r}: must be a Limits, such as Limits(cost=1.0)")
+        if sandbox not in ("auto", "weak") and not hasattr(sandbox, "open"):
             raise ValueError(f"sandbox={sandbox!r}: must be 'auto', 'weak' or a Backend")
         self.lm, self.sub_lm = lm, sub_lm or lm
         self.limits = limits
         self.strategy = strategies.load(strategy)
-        self.tools = {_name(tool): tool for tool in tools}
+        self.tools: dict[str, Callable[..., Any]] = {}
+        for tool in tools:
+            name = _name(tool)
+            if name in self.tools:
+                raise ValueError(f"two tools are named {name}: give one of them another name")
+            self.tools[name] = tool
         self.sandbox = sandbox
         self.verbose = verbose
         self.journal = None if journal is None else _journal(Path(journal))
@@ -158,6 +171,8 @@ class RLM:
             self._close(backend, recorder)
 
     def prepare(self, context: Any, query: str, limits: Limits | None = None) -> Run:
+        if not isinstance(query, str):
+            raise TypeError(f"query={query!r}: must be a str; the context comes first")
         return Run(
             self.task(Context.of(context), query),
             Budget(limits or self.limits),
@@ -226,7 +241,12 @@ class Front:
         return self.rlm.sub_lm.complete([_user(prompt)])
 
     def tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.rlm.tools[name](*args, **kwargs)
+        value = self.rlm.tools[name](*args, **kwargs)
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError(f"{name} is an async tool: use acompletion or astream, which await it")
+        return value
 
 
 class AsyncFront:
@@ -270,6 +290,8 @@ def _name(tool: Callable[..., Any]) -> str:
     name = getattr(tool, "__name__", "")
     if not name.isidentifier() or name.startswith("_"):
         raise ValueError(f"tool {tool!r}: its name must be a public Python name; define it with def")
+    if name in RESERVED:
+        raise ValueError(f"tool {name}: the name has a meaning in the REPL; give the tool another name")
     return name
 
 

@@ -159,6 +159,8 @@ def load(name: str | Path | Strategy, folder: Path | None = None) -> Strategy:
     them), or from a file's path.  Raises StrategyError."""
     if isinstance(name, Strategy):
         return name
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"strategy={name!r}: must be a name such as 'default', a file, or a Strategy")
     if str(name) in BUILT_IN:
         return BUILT_IN[str(name)]
     folder = home() / "strategies" if folder is None else folder
@@ -209,7 +211,9 @@ def _check(strategy: Strategy) -> None:
 
 
 def save(strategy: Strategy, path: Path) -> None:
-    """Writes a strategy as JSON.  Examples may carry private text of the runs they were made from."""
+    """Writes a strategy as JSON; a folder that is missing is made.  Examples may carry private text of the runs
+    they were made from."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(to_dict(strategy), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+SUBMITTING = frozenset(["SUBMIT", "FINAL", "FINAL_VAR", "NOT_FOUND"])  # the names by which code ends a run
+
 
 class LMError(str):
     """The text that stands in for the answer of a sub-call that failed.  Starts with `[ERROR]`; falsy

@@ -26,7 +26,6 @@ from rlm_core.sandbox.protocol import Repl, Submission
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """Asks the host: name, args, kwargs -> what it answers.  Raises RuntimeError with the host's words."""
 
-SUBMITTING = frozenset(["SUBMIT", "FINAL", "FINAL_VAR", "NOT_FOUND"])
 _REGEX_LIKE = re.compile(r"\\[dwsbDWSB]|\.[*+]|\||\[[^\]]+\]|^\^|\$$")
 
 

@@ -13,8 +13,18 @@ from rlm_core import formats
 from rlm_core.sandbox import namespace, policy, tracebacks
 from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
 from rlm_core.sandbox.output import Output, clip
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, LMError, Repl, Resume, Span, Submission
-from rlm_core.sandbox.repl_names import SUBMITTING, Names, is_ready_answer
+from rlm_core.sandbox.protocol import (
+    SUBMITTING,
+    Done,
+    Execute,
+    HostCall,
+    LMError,
+    Repl,
+    Resume,
+    Span,
+    Submission,
+)
+from rlm_core.sandbox.repl_names import Names, is_ready_answer
 from rlm_core.sandbox.reserve import Reserve
 
 ERROR = 10_000  # characters of an error

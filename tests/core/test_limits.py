@@ -94,6 +94,21 @@ def test_a_limit_that_makes_no_sense_is_refused_by_name(wrong):
         Limits(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        ({"seconds": float("inf")}, ValueError, "seconds=inf.*None lifts the limit"),
+        ({"cost": float("nan")}, ValueError, "cost=nan.*None lifts the limit"),
+        ({"iterations": 2.5}, TypeError, "iterations=2.5.*whole number"),
+        ({"iterations": None}, TypeError, "iterations=None.*whole number"),
+        ({"seconds": "3"}, TypeError, "seconds='3'.*a number, or None"),
+    ],
+)
+def test_what_is_no_number_is_refused_at_once(wrong, error, told):
+    with pytest.raises(error, match=told):
+        Limits(**wrong)
+
+
 # ---- in whole runs, with a model that counts what it is asked
 
 SINGLES = """```repl

@@ -295,3 +295,63 @@ def test_a_journal_keeps_the_run_and_resume_pays_for_nothing_twice(mode, tmp_pat
     assert (result.answer, result.status) == (["aa", "bb"], "answered")
     assert len(mended.calls) == 1
     assert len(result.trajectory) == 2
+
+
+# ---- used wrongly
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"lm": "gpt-4"}, "lm='gpt-4': must be an LM, such as OpenAIChat"),
+        ({"lm": None}, "lm=None: must be an LM"),
+        ({"sub_lm": "gpt-4"}, "sub_lm='gpt-4': must be an LM"),
+        ({"limits": {}}, "limits={}: must be a Limits"),
+        ({"limits": None}, "limits=None: must be a Limits"),
+        ({"sandbox": None}, "sandbox=None: must be 'auto', 'weak' or a Backend"),
+        ({"strategy": None}, "strategy=None: must be a name"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_what_to_give(wrong, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        RLM(**{"lm": ScriptedLM([]), **wrong})
+
+
+def test_a_query_that_is_no_str_is_refused():
+    with pytest.raises(TypeError, match="query=7: must be a str"):
+        RLM(ScriptedLM([])).completion("x", 7)
+
+
+def test_an_async_tool_in_a_sync_run_tells_the_code_so():
+    async def slow() -> str:
+        return "awaited"
+
+    told = ["try:", "    slow()", "except Exception as error:", "    SUBMIT(str(error))  # context"]
+    result = RLM(ScriptedLM([repl(*told)]), tools=[slow]).completion("x", "?")
+    assert "slow is an async tool: use acompletion" in result.answer
+
+
+@pytest.mark.parametrize(
+    "name", ["SUBMIT", "NOT_FOUND", "FINAL", "FINAL_VAR", "context", "print", "len", "ValueError"]
+)
+def test_a_tool_takes_no_name_that_code_needs(name):
+    def tool() -> None: ...
+
+    tool.__name__ = name
+    with pytest.raises(ValueError, match=f"tool {name}: .* another name"):
+        RLM(ScriptedLM([]), tools=[tool])
+
+
+def test_a_tool_may_take_a_helpers_name():
+    def grep(pattern: str) -> str:
+        return f"my own {pattern}"
+
+    result = RLM(ScriptedLM([repl("SUBMIT(grep('x'))")]), tools=[grep]).completion("text", "?")
+    assert result.answer == "my own x"
+
+
+def test_two_tools_of_one_name_are_refused():
+    def tool() -> None: ...
+
+    with pytest.raises(ValueError, match="two tools are named tool"):
+        RLM(ScriptedLM([]), tools=[tool, tool])

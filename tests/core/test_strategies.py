@@ -64,7 +64,6 @@ def test_a_file_that_no_run_could_use_is_refused_when_it_is_loaded(tmp_path, cha
 
 def test_what_was_added_is_found_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("RLM_HOME", str(tmp_path))
-    (tmp_path / "strategies").mkdir()
     strategies.save(Strategy("mine", "x"), tmp_path / "strategies" / "mine.json")
     assert strategies.load("mine").advice == "x"
 
