@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from llm_rlm.as_lm import CalleeLM
 from rlm_bench.methods import Setting, Settings, needs_model, strategy_of
-from rlm_bench.models import LLMModel, counter
+from rlm_bench.models import counter
 from rlm_bench.runner import Job, Spec
 from rlm_bench.samples import Sample, flat
 from rlm_core import baselines, prices
@@ -104,7 +105,7 @@ def _span(least: int, most: int) -> str:
 
 
 def _cost(of: Expected, lm: LM) -> str:
-    if not isinstance(lm, LLMModel):
+    if not isinstance(lm, CalleeLM):
         return "unknown"
     costs = [prices.cost(used, lm.callee.facts) for used in (of.least, of.most)]
     if None in costs:

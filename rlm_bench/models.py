@@ -17,7 +17,7 @@ from rlm_core.lms import LM, Completion, Message, ScriptedLM, Usage, estimate_to
 from rlm_core.loop import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
-    from llm_rlm.callee import Callee
+    pass
 
 
 class ModelNotFound(ValueError):
@@ -47,6 +47,7 @@ def _found(model: Model) -> LM:
     import llm
     from pydantic import ValidationError
 
+    from llm_rlm.as_lm import CalleeLM
     from llm_rlm.callee import Callee
     from llm_rlm.settings import find_model
 
@@ -66,51 +67,7 @@ def _found(model: Model) -> LM:
         raise ModelNotFound(f"{model.name} takes no option {option!r} like this: {first['msg']}") from None
     except (llm.ModelError, click.ClickException) as error:
         raise ModelNotFound(str(error).removeprefix("-o sub_model: ").removeprefix("-o sub_model ")) from None
-    return LLMModel(callee)
-
-
-class LLMModel:
-    """A model of llm's as an `LM`, called as the plugin calls it."""
-
-    def __init__(self, callee: Callee):
-        self.callee = callee
-        self.model = callee.model_id
-        self.window = callee.window
-        own = getattr(callee.pair.model, "concurrency", None)
-        self.concurrency: int | None = own or (1 if callee.in_process else None)
-        counter = getattr(callee.pair.model, "tokens", None)
-        if counter:
-            self.tokens = lambda text: int(counter(text, **callee.options))
-
-    @property
-    def strategy(self) -> str:
-        from llm_rlm.settings import profile
-
-        return profile(self.callee.pair.model)
-
-    def complete(self, messages: Sequence[Message]) -> Completion:
-        return self.callee.complete(messages)
-
-    async def acomplete(self, messages: Sequence[Message]) -> Completion:
-        return await self.callee.acomplete(messages)
-
-    def stream(self, messages: Sequence[Message]) -> Iterator[str | Completion]:
-        events = self.callee.stream(messages)
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                yield stop.value
-                return
-            if event.type == "text":
-                yield event.chunk
-
-    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str | Completion]:
-        async for item in self.callee.astream(messages):
-            if isinstance(item, Completion):
-                yield item
-            elif item.type == "text":
-                yield item.chunk
+    return CalleeLM(callee)
 
 
 class Metered:
