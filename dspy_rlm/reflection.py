@@ -63,7 +63,9 @@ def story(prediction: Any) -> str:
 def _ending(run: Result) -> str:
     sub = run.usage.of("sub").calls + run.usage.of("child").calls
     calls = f"{sub} sub-calls were made." if sub else "No sub-calls were made."
-    flag = " It was typed by hand and stands nowhere in the inputs or outputs." if run.unverified else ""
+    looked = any(turn.code for turn in run.trajectory)
+    why = "stands nowhere in the inputs or outputs" if looked else "no code has looked into the inputs"
+    flag = f" It was typed by hand and {why}." if run.unverified else ""
     ended = {
         "answered": f"Submitted: {_cut(repr(run.answer))}.{flag}",
         "not_found": f"It submitted that the text does not hold the answer: {run.reason}",

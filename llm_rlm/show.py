@@ -69,6 +69,7 @@ class Show:
             lines.append(
                 f"{pad}{_bold('child ' + '.'.join(map(str, trace.path)))}  {_brief(trace.query, 200)}"
             )
+        lines += [_dim(f"{pad}({safe(note)})") for note in trace.notes]
         for step in trace.steps:
             lines += [pad + line for line in self._step(step)]
             for child in step.children:

@@ -270,7 +270,9 @@ class Turn:
         if result.status in ("error", "limit"):
             self.say(f"Spent: {spent(usage, result.seconds)}.")
         if result.unverified:
-            self.say("Not verified: the answer occurs neither in the text nor in what the code printed.")
+            looked = any(turn.code for turn in result.trajectory)
+            why = "the answer occurs neither in the text nor in what the code printed"
+            self.say(f"Not verified: {why if looked else 'no code has looked into the text'}.")
         exits.leave_with(result.status)
 
     def _answer(self, text: str, follows_text: bool = False) -> StreamEvent:

@@ -55,8 +55,7 @@ class Judge:
     ) -> tuple[dict[str, Any] | None, str]:
         """The values of a submission that counts; or None and what the model is told instead.  `code` and
         `output` are of the step that submitted, and `history` is what was before it."""
-        looked = any(turn.code for turn in history.turns) or bool(code)
-        if not looked and not last and self._push("no code yet"):
+        if not (code or _looked(history)) and not last and self._push("no code yet"):
             return None, "No code has looked into the text yet. Do that first, then answer."
         if submitted.kind == "not_found":
             return submitted.values, ""
@@ -81,6 +80,10 @@ class Judge:
             )
         return values, ""
 
+    def verified(self, values: dict[str, Any], history: History) -> bool:
+        """Whether a typed answer may go without the flag: code has run, and the values stand somewhere."""
+        return _looked(history) and self.grounded(values, history)
+
     def grounded(self, values: dict[str, Any], history: History) -> bool:
         """Whether every short value stands in the question, the inputs, or in what was printed or returned so
         far."""
@@ -100,6 +103,10 @@ class Judge:
         fresh = rule in self.rules and rule not in self.used
         self.used.add(rule)
         return fresh
+
+
+def _looked(history: History) -> bool:
+    return any(turn.code for turn in history.turns)
 
 
 def _leaves(value: Any) -> list[Any]:

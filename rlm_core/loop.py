@@ -47,7 +47,7 @@ class Result:
                 so far or None; error; cancelled
     reason      why, in a line: the limit's name, the error, what NOT_FOUND was told
     unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed
-                or returned
+                or returned, or no code had run when it was given
     usage       by role, depth and model;  `trajectory`: the turns;  `seconds`: wall time
     """
 
@@ -63,7 +63,10 @@ class Result:
 # ---- the task ----------------------------------------------------------------------------------------------
 
 
-def _unchecked(values: dict[str, Any]) -> dict[str, Any]:
+def _some_value(values: dict[str, Any]) -> dict[str, Any]:
+    """The check where nothing is known of the values: None is what code holds that has found nothing."""
+    if all(value is None for value in values.values()):
+        raise ValueError("it is None (NOT_FOUND is for what the text does not hold)")
     return values
 
 
@@ -76,7 +79,7 @@ class Task:
     inputs: Mapping[str, Context]
     fields: tuple[str, ...] = ("answer",)
     schema: str = ""  # what the values must be, in words, for the contract
-    check: Callable[[dict[str, Any]], dict[str, Any]] = _unchecked
+    check: Callable[[dict[str, Any]], dict[str, Any]] = _some_value
     hidden: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -346,7 +349,7 @@ class Run:
     def _settled(self, submitted: Submission, values: dict[str, Any]) -> Result:
         if submitted.kind == "not_found":
             return self.result("not_found", str(values.get("reason", "")), {})
-        unverified = submitted.literal and not self.judge.grounded(values, self.history)
+        unverified = submitted.literal and not self.judge.verified(values, self.history)
         return replace(self.result("answered", "", values), unverified=unverified)
 
     # ---- what the root LM is told

@@ -77,6 +77,7 @@ class Trace:
     answer: Any = None
     reason: str = ""
     text: str = ""  # a child's own context
+    notes: list[str] = field(default_factory=list)  # of how its inputs were read, before the first step
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -123,6 +124,9 @@ def _place(run: Trace, at: float, number: int, event: Event) -> None:
         return
     if isinstance(event, Ended):
         run.end, run.status, run.answer, run.reason = at, event.status, event.answer, event.reason
+        return
+    if not run.steps and isinstance(event, Noted):
+        run.notes.append(event.text)
         return
     if not run.steps or (isinstance(event, Replied) and event.turn != run.steps[-1].turn):
         run.steps.append(Step(getattr(event, "turn", 0), at))  # the last ask is not announced

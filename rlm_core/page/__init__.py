@@ -104,6 +104,7 @@ def _run(
         "answer": _shown(run.answer),
         "reason": _cut(run.reason),
         "text": _cut(run.text),
+        "notes": [_cut(note) for note in run.notes],
         "steps": [_step(step, path, quotations, given, finder) for step in run.steps],
     }
 

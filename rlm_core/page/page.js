@@ -278,6 +278,7 @@ function detail(one) {
     show("Answer", one.run.answer);
     show("Reason", one.run.reason);
     show("What it was given", one.run.text);
+    for (const note of one.run.notes) show("Note", note);
     folded("What the root model is told of the text", one.run.card);
   } else if (one.step) {
     const step = one.step, asking = step.asking;

@@ -126,6 +126,27 @@ def test_a_text_level_final_before_any_code_is_sent_to_look_first():
     assert (result.answer, result.status) == ("4711", "answered")
 
 
+def test_an_answer_before_any_code_is_flagged_although_it_stands_in_the_text():
+    result = stage(["FINAL(4711)", "FINAL(4711)"], strategy="small").play()
+    assert (result.answer, result.status, result.unverified) == ("4711", "answered", True)
+
+
+def test_none_is_no_answer():
+    play = stage(
+        [repl("context; SUBMIT(x)"), repl("SUBMIT(y)")],
+        {"context; SUBMIT(x)": submitted(None), "SUBMIT(y)": submitted("4711")},
+    )
+    assert play.play().answer == "4711"
+    assert "it is None (NOT_FOUND is for what the text does not hold)" in play.told[0]
+
+
+def test_nothing_but_none_ends_at_the_limit_without_an_answer():
+    cells = {"context": submitted(None)}
+    result = stage([repl("context")] * 3, cells, limits=Limits(iterations=2)).play()
+    assert (result.answer, result.status) == (None, "limit")
+    assert "it is None" in result.reason
+
+
 def test_a_text_level_final_may_name_a_variable():
     play = stage(
         [repl("n = context"), "FINAL(n)"],

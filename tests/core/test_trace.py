@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlm_core.events import Asking, Ended, Replied, Resumed, Started, Stepped, SubCalled
+from rlm_core.events import Asking, Ended, Noted, Replied, Resumed, Started, Stepped, SubCalled
 from rlm_core.journal import About, Journal
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
@@ -88,6 +88,13 @@ def test_the_time_in_which_nobody_was_at_the_run_is_taken_out():
     (step,) = told.steps
     assert [call.end for call in step.calls] == [105, 107]
     assert (step.end, told.start, told.end) == (108, 100, 109)
+
+
+def test_a_note_on_the_inputs_makes_no_step():
+    notes = [Noted((), "a.bin: skipped"), Asking((), 1, 20), Noted((), "asking again")]
+    told = trace([(1.0, 0, event) for event in (Started((), "Q", 4, ""), *notes)])
+    assert told.notes == ["a.bin: skipped"]
+    assert [(step.turn, step.notes) for step in told.steps] == [(1, ["asking again"])]
 
 
 def test_there_may_be_nothing():
