@@ -24,6 +24,10 @@ from rlm_core.sandbox.protocol import SandboxError
 def resumed(journal: Journal, name: str, key: str | None, anyway: bool) -> None:
     """Goes on, and leaves as `llm prompt` would: the answer on stdout, the rest on stderr, the exit code."""
     row = journal.run(name)
+    if row["source"] == "map":
+        raise click.ClickException(
+            f"run {row['id']} is a row of a batch: the same `llm rlm map` command goes on with it"
+        )
     if row["source"] != "llm":
         raise click.ClickException(
             f"run {row['id']} was made by {row['source']}: RLM(..., journal={str(journal.path)!r}).resume("

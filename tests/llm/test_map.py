@@ -146,6 +146,14 @@ def test_the_same_command_again_asks_only_what_is_left(cli: Any, scripted: Any, 
     assert answers(work / "out.jsonl")["late.txt"]["answer"] == "LATE"
 
 
+def test_a_row_is_gone_on_with_by_its_batch(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    cli("rlm", "map", "-m", "fake", "--question", "?", "a.txt", "-o", "out.jsonl")
+    result = cli("rlm", "resume", answers(work / "out.jsonl")["a.txt"]["run"])
+    assert result.exit_code == 1
+    assert "the same `llm rlm map` command" in result.stderr
+
+
 def test_answers_to_other_questions_are_not_taken_for_these(cli: Any, scripted: Any, work: Path) -> None:
     scripted("fake", ANSWER)
     assert cli("rlm", "map", "-m", "fake", "--question", "One?", "a.txt", "-o", "out.jsonl").exit_code == 0
