@@ -88,8 +88,8 @@ class Making:
 
         settings = replace(self, keys=(key, None)).settings()
         try:
-            found = tuple(callee.pair.model.get_key(callee.key) for callee in (settings.root, settings.sub))
-        except llm.NeedsKeyException as error:
+            found = tuple(callee.check_key() for callee in (settings.root, settings.sub))
+        except (llm.NeedsKeyException, llm.ModelError) as error:
             raise click.ClickException(str(error)) from None
         return replace(self, keys=(found[0], found[1]))
 

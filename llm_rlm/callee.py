@@ -49,9 +49,18 @@ class Callee:
         self.folds_system = False  # whether it has refused a system prompt
         self.options = {**stored_options(self.model_id), **(options or {})}
 
-    def check_key(self) -> None:
-        """Raises llm.NeedsKeyException, whose text says what to do, before anything is sent."""
-        self.pair.model.get_key(self.key)
+    def check_key(self) -> str | None:
+        """The key, looked at before anything is sent.  Raises llm.NeedsKeyException where it is missing, and
+        llm.ModelError where no server would take it: HTTP libraries quote such a key in their errors.  Both
+        texts say what to do."""
+        key: str | None = self.pair.model.get_key(self.key)
+        if key and not (key.isascii() and key.isprintable() and key == key.strip()):
+            name = self.pair.model.needs_key or "NAME"
+            raise llm.ModelError(
+                f"{self.model_id}: the key holds characters that no key has, such as the end of a line: "
+                f"copy it again, with llm keys set {name}"
+            )
+        return key
 
     def sees(self, attachment: llm.Attachment) -> bool:
         return attachment.resolve_type() in self.pair.model.attachment_types
@@ -161,7 +170,10 @@ class Callee:
         except llm.NeedsKeyException:
             return failure
         if key and len(key) >= 8:  # a shorter one is a stand-in, and may be part of any word
-            failure.args = (str(failure).replace(key, "[the key]"),)
+            text = str(failure)
+            for form in (key, repr(key)[1:-1], key.strip()):
+                text = text.replace(form, "[the key]")
+            failure.args = (text,)
         return failure
 
     # ---- from messages to llm's conversation, and back

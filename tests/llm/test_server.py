@@ -45,6 +45,23 @@ def test_glm_takes_its_key_from_the_environment(cli: Any, monkeypatch: Any) -> N
     assert server.requests[0].headers["authorization"] == "Bearer of-the-environment"
 
 
+@pytest.mark.parametrize("odd", ["of-a-file-99\r", "caf\u00e9-of-99-keys", " of-a-paste-99"])
+@pytest.mark.parametrize("whose", ["root", "sub"])
+def test_a_key_that_no_server_takes_is_refused_and_never_shown(
+    cli: Any, home: Path, odd: str, whose: str
+) -> None:
+    """HTTP libraries quote it in their errors, and those reach the screen, the journal and other models."""
+    with StubServer([FIND, SUBMIT]) as server:
+        declare(home, server.url, **({"api_key_name": "odd"} if whose == "root" else {}))
+        (home / "llm" / "keys.json").write_text(json.dumps({"odd": odd, "anannas": odd}))
+        more = [] if whose == "root" else ["-o", "sub_model", "glm-4.7"]
+        result = cli("-m", "rlm-stub", *more, "Q", input=TEXT)
+    assert result.exit_code == 1
+    assert "copy it again, with llm keys set" in result.stderr
+    assert "99" not in result.output + result.stderr
+    assert not server.requests
+
+
 def test_glm_without_a_key_says_how_to_get_on(cli: Any) -> None:
     result = cli("-m", "rlm-glm-4.7", "Q", input=TEXT)
     assert result.exit_code == 1
