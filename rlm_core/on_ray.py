@@ -102,6 +102,7 @@ def map_runs(
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of runs that were cancelled
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # it would put a function of its own for `print`
     try:
         import ray
     except ImportError:

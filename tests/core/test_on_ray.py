@@ -54,6 +54,7 @@ def cluster(folder: Path) -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RLM_HOME", str(folder / "home"))  # of the nodes, whose processes inherit it
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_TQDM_PATCH_PRINT", "0")
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes know nothing of the tests
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
     yield nodes
@@ -91,6 +92,12 @@ def test_a_node_that_dies_in_the_middle_loses_no_answer_and_none_is_paid_twice(c
         kept = {row[0] for row in db.execute("SELECT id FROM runs")}
     assert kept == {outcome.run for outcome in outcomes}
     assert len(list((folder / "home" / "batch").glob("*.db"))) < 40  # the others were forgotten when taken
+
+
+def test_the_print_of_whoever_calls_is_left_alone(cluster: Any):
+    import builtins
+
+    assert isinstance(builtins.print, type(len))
 
 
 def test_a_key_is_in_no_log_of_ray(cluster: Any):
