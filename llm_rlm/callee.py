@@ -187,6 +187,7 @@ class Callee:
         if self.key and not isinstance(model, (llm.KeyModel, llm.AsyncKeyModel)):
             model = copy.copy(model)  # it takes no key with a call
             model.key = self.key
+        model = _sends_once(model)
         system, turns, last = _turns(_folded(messages) if folded else messages)
         if turns and not getattr(model, "supports_conversation", True):
             system, turns, last = "", [], _transcript(messages)
@@ -216,6 +217,21 @@ class Callee:
         if usage.cost is None:
             usage = replace(usage, cost=prices.cost(usage, self.facts))
         return Completion(text, usage, self.model_id)
+
+
+def _sends_once(model: Any) -> Any:
+    """A model whose OpenAI client, where it has one, does not send again by itself: `RETRY` does."""
+    make = getattr(model, "get_client", None)
+    if make is None:
+        return model
+
+    def get_client(*args: Any, **kwargs: Any) -> Any:
+        client = make(*args, **kwargs)
+        return client.with_options(max_retries=0) if hasattr(client, "with_options") else client
+
+    model = copy.copy(model)
+    model.get_client = get_client
+    return model
 
 
 def _check_whole(response: Any) -> None:

@@ -57,7 +57,7 @@ def call_error(error: Exception, model_id: str, begun: bool = False) -> LMCallEr
     """What a plugin's exception means.  `begun`: some of the reply had come.
 
     Plugins speak through many clients, so this goes by what those have in common: an HTTP response, and the
-    names that their classes give the trouble.  OpenAI's client has sent a call again before it raises."""
+    names that their classes give the trouble."""
     if isinstance(error, LMCallError) and error.kind == "cancelled":
         return error
     if isinstance(error, llm.NeedsKeyException):
@@ -80,9 +80,9 @@ def _meant(error: Exception) -> LMCallError:
         return failure(status, _body(response) or text, getattr(response, "headers", None))
     names = " ".join(kind.__name__ for kind in type(error).__mro__)
     if "Timeout" in names:
-        return LMCallError(text, "timeout")
+        return LMCallError(text, "timeout", again=True)
     if any(name in names for name in ("ConnectError", "ConnectionError", "ConnectTimeout")):
-        return LMCallError(_cause(error), "unreachable")
+        return LMCallError(_cause(error), "unreachable", again=True)
     if any(name in names for name in ("JSONDecode", "Protocol", "ReadError", "Validation", "APIError")):
         return LMCallError(_cause(error), "bad_reply")
     if isinstance(error, (AttributeError, TypeError, KeyError, IndexError)):  # a plugin reading garbage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,6 @@ from scripts import FIND, SUBMIT, TEXT, declare
 from stub_server import Reply, StubServer, error, html, overflow
 
 from llm_rlm import family
-
-
-@pytest.fixture(autouse=True)
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenAI's client sends a failed call twice again, half a second and more later."""
-    import openai
-
-    monkeypatch.setattr(
-        openai.OpenAI.__init__, "__kwdefaults__", {**openai.OpenAI.__init__.__kwdefaults__, "max_retries": 0}
-    )
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-stream"], ["--async"]], ids=" ".join)
@@ -129,7 +120,28 @@ def test_a_server_that_fails_at_once_is_one_line(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_server_that_is_down(cli: Any, home: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--no-stream"], ["--async"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [(error(500, "oops"), 4), (error(429, "slow down"), 4), (Reply(FIND, fault="reset"), 2)],
+)
+def test_a_call_that_always_fails_is_sent_as_often_as_our_rule_says(
+    cli: Any, home: Path, fault: Any, sent: int, flags: list[str], monkeypatch: Any
+) -> None:
+    from llm_rlm import callee
+
+    monkeypatch.setattr(callee, "RETRY", replace(callee.RETRY, first=0.001))
+    with StubServer(fault) as server:
+        declare(home, server.url)
+        result = cli("-m", "rlm-stub", "-R", *flags, "Q", input=TEXT)
+    assert result.exit_code == 1
+    assert len(server.requests) == sent
+
+
+def test_a_server_that_is_down(cli: Any, home: Path, monkeypatch: Any) -> None:
+    from llm_rlm import callee
+
+    monkeypatch.setattr(callee, "RETRY", replace(callee.RETRY, first=0.001))
     declare(home, "http://127.0.0.1:9/v1")
     result = cli("-m", "rlm-stub", "-R", "Q", input=TEXT)
     assert result.exit_code == 1
