@@ -164,17 +164,11 @@ class Callee:
 
     def _failure(self, error: Exception, begun: bool) -> LMCallError:
         """What went wrong, without the key: some servers say it back, and this is shown and written down."""
-        failure = call_error(error, self.model_id, begun)
         try:
             key = self.pair.model.get_key(self.key)
         except llm.NeedsKeyException:
-            return failure
-        if key and len(key) >= 8:  # a shorter one is a stand-in, and may be part of any word
-            text = str(failure)
-            for form in (key, repr(key)[1:-1], key.strip()):
-                text = text.replace(form, "[the key]")
-            failure.args = (text,)
-        return failure
+            key = None
+        return call_error(error, self.model_id, begun, key or "")
 
     # ---- from messages to llm's conversation, and back
 

@@ -411,6 +411,41 @@ def test_a_missing_key_is_told_before_anything_is_sent(cli: Any, keyed: Any) -> 
     assert keys == []
 
 
+@pytest.mark.parametrize("stored", ["SEKRET99\r", " SEKRET99", "SEKRET99\n", "SEKR\N{EURO SIGN}T99"])
+@pytest.mark.parametrize("whose", ["root", "sub"])
+def test_a_key_that_is_none_is_refused_before_anything_is_sent(
+    cli: Any, keyed: Any, home: Path, stored: str, whose: str
+) -> None:
+    keys = keyed("base", steps(FIND, SUBMIT), "of_root")
+    keyed("small", lambda chat: "unused", "of_sub")
+    (home / "llm" / "keys.json").write_text(
+        json.dumps({"of_root": "good", "of_sub": "good", f"of_{whose}": stored})
+    )
+    model, name = {"root": ("base", "of_root"), "sub": ("small", "of_sub")}[whose]
+    told = (
+        f"Error: {model}: the key holds characters that no key has, such as the end of a line: copy it again"
+        f", with llm keys set {name}\n"
+    )
+    options = ("sub_model", "small")
+    assert cli("-m", "rlm-base", "-o", *options, "Q", input=TEXT).stderr == told
+    (home / "a.txt").write_text(TEXT)
+    batch = (
+        "rlm",
+        "map",
+        "-m",
+        "rlm-base",
+        "--option",
+        *options,
+        "--question",
+        "Q",
+        str(home / "a.txt"),
+        "-o",
+        str(home / "out.jsonl"),
+    )
+    assert cli(*batch).stderr == told
+    assert keys == []
+
+
 def test_a_stored_key_and_a_given_one(cli: Any, keyed: Any) -> None:
     keys = keyed("base", steps(FIND, SUBMIT), "some")
     assert cli("keys", "set", "some", "--value", "stored").exit_code == 0

@@ -133,6 +133,27 @@ def test_a_key_that_a_server_says_back_is_not_written_either(cli: Any, keyed: An
     assert not any(b"sk-0123456789" in data for data in files)
 
 
+def test_a_run_does_not_go_on_with_a_key_that_is_none(cli: Any, keyed: Any, journal: Path) -> None:
+    keyed("guarded", script(ASK, SUBMIT), "vault")
+    cli("-m", "rlm-guarded", "--key", "sk-0123456789", "Q", input=TEXT)
+    break_off(journal, 0)
+    result = cli("rlm", "resume", "--key", "SEKRET99\r")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds characters that no key has" in result.stderr
+    assert "SEKRET" not in result.output
+
+
+@pytest.mark.parametrize("quoted", [str, repr, str.strip, lambda key: repr(key.encode())])
+def test_an_error_never_quotes_the_key(quoted: Any) -> None:
+    from llm_rlm.errors import call_error
+
+    key = "SEKRET\u20ac99\\\r\n"
+    for before in ("Illegal header value ", "x" * 290):  # a long text is cut, and never within a key
+        told = str(call_error(RuntimeError(before + quoted(key)), "base", key=key))
+        assert "SEKRE" not in told
+    assert "[the key]" in str(call_error(RuntimeError(quoted(key)), "base", key=key))
+
+
 def test_async_runs_are_recorded_too(cli: Any, ask: Any) -> None:
     ask("--async")
     (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
