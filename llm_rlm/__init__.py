@@ -6,7 +6,6 @@ is called; and since a plugin that raises takes all of llm down, none of them do
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,4 +59,4 @@ def _never_fatal(what: str) -> Iterator[None]:
     except Exception as error:
         if what not in _told:  # llm calls the hooks several times a command
             _told.add(what)
-            print(f"llm-rlm: {what} cannot be used: {type(error).__name__}: {error}", file=sys.stderr)
+            click.echo(f"llm-rlm: {what} cannot be used: {type(error).__name__}: {error}", err=True)

@@ -62,7 +62,7 @@ def resumed(journal: Journal, name: str, key: str | None, anyway: bool) -> None:
 def _drive(run: Run, front: Front, recorder: Recorder, progress: Progress, weak: bool) -> Result:
     backend = LocalSandbox(weak=weak)
     events = drive(run, front, backend, recorder)
-    narrator = Narrator()
+    narrator = Narrator(end_apart=True)
     try:
         with progress:
             while True:

@@ -158,7 +158,11 @@ def run(
     )
     stopped, began = "", time.monotonic()
     bar = tqdm(
-        total=total, initial=len(answers.rows), unit="row", disable=not sys.stderr.isatty(), leave=False
+        total=total,
+        initial=len(answers.rows),
+        unit="row",
+        disable=not (sys.stderr and sys.stderr.isatty()),
+        leave=False,
     )
     try:
         with bar:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import llm
 from llm.models import AsyncResponse, Prompt, Response
 
-from llm_rlm.errors import call_error
+from llm_rlm.errors import BROKE_OFF, call_error
 from rlm_core import prices
 from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
 from rlm_core.prices import ModelFacts
@@ -234,7 +234,7 @@ def _check_whole(response: Any) -> None:
     body = response.response_json
     streamed = isinstance(body, dict) and "content" in body
     if streamed and not body.get("finish_reason") and not (body["content"] and body.get("usage")):
-        raise LMCallError("the reply broke off", "bad_reply")
+        raise LMCallError(BROKE_OFF, "bad_reply")
 
 
 def _turns(messages: Sequence[Message]) -> tuple[str, list[tuple[str, str]], str]:

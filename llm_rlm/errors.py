@@ -42,6 +42,8 @@ def check_fragments(names: Iterable[str]) -> None:
             raise click.ClickException(f"{name} cannot be read: {error.strerror or error}") from None
 
 
+BROKE_OFF = "the reply broke off"
+
 ADVICE = {
     "auth": "check the key: `llm keys`, `llm keys set NAME`",
     "rate_limit": "wait, or lower -o concurrency",
@@ -65,7 +67,8 @@ def call_error(error: Exception, model_id: str, begun: bool = False, key: str = 
         return LMCallError(f"{model_id}: {error}", "auth")
     meant = _meant(error)
     if begun and meant.kind in ("unreachable", "bad_reply", "timeout"):
-        meant = LMCallError(f"the reply broke off ({meant})", "broken_off", again=True)
+        told = BROKE_OFF if str(meant) == BROKE_OFF else f"{BROKE_OFF} ({meant})"
+        meant = LMCallError(told, "broken_off", again=True)
     said = one_line(redacted(str(meant), key) or type(error).__name__)
     advice = ADVICE.get(meant.kind)
     text = f"{model_id}: {said}{f' - {advice}' if advice else ''}"

@@ -35,7 +35,8 @@ def one_line_in_chat() -> Iterator[None]:
 
 def on_terminal() -> bool:
     """Whether answer and messages go to the same screen."""
-    return in_command_line() and sys.stdout.isatty() and sys.stderr.isatty()
+    both = (sys.stdout, sys.stderr)  # None where closed
+    return in_command_line() and all(each is not None and each.isatty() for each in both)
 
 
 def leave_with(status: str) -> None:

@@ -102,7 +102,7 @@ def _options() -> type[llm.Options]:
     fields: dict[str, Any] = {
         "temperature": (
             float | None,
-            Field(default=None, ge=0, le=2, description="0, the default, is repeatable"),
+            Field(default=None, ge=0, le=2, allow_inf_nan=False, description="0, the default, is repeatable"),
         ),
         "max_tokens": (
             int | None,

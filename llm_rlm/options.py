@@ -40,13 +40,16 @@ class RLMOptions(llm.Options):
         default=None, ge=0, description="Sub-calls in the whole run, default 200"
     )
     max_seconds: float | None = Field(
-        default=None, gt=0, description="Seconds the whole run may take, default 3600"
+        default=None, gt=0, allow_inf_nan=False, description="Seconds the whole run may take, default 3600"
     )
     max_tokens: int | None = Field(
         default=None, ge=1, description="Tokens in and out, of all calls together, default 3,000,000"
     )
     max_cost: float | None = Field(
-        default=None, gt=0, description="Dollars the run may cost where prices are known, default 5"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Dollars the run may cost where prices are known, default 5",
     )
     concurrency: int | None = Field(
         default=None,

@@ -25,9 +25,9 @@ class Progress:
     """`usage` tells what is spent so far.  `quiet`: draw nothing."""
 
     def __init__(self, usage: Callable[[], RunUsage], *, quiet: bool = False, file: TextIO | None = None):
-        self.file = file or sys.stderr
+        self.file = file or sys.stderr  # None where it is closed
         self.usage = usage
-        self.quiet = quiet or not self.file.isatty()
+        self.quiet = quiet or not (self.file and self.file.isatty())
         self.started = time.monotonic()
         self.step, self.of, self.done, self.asked = 0, 0, 0, 0
         self.drawn = False

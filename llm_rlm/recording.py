@@ -32,9 +32,14 @@ def path() -> Path:
 
 
 def begin(
-    run: Run, settings: Settings, json_schema: dict[str, Any] | None, seen: Mapping[str, llm.Attachment]
+    run: Run,
+    settings: Settings,
+    json_schema: dict[str, Any] | None,
+    seen: Mapping[str, llm.Attachment],
+    question: str,
 ) -> Recorder | None:
-    """A recorder for a run that is about to begin, or None where the user wants none."""
+    """A recorder for a run that is about to begin, or None where the user wants none.  `question`: as lists
+    show it, without the turns before."""
     if settings.journal == "never":
         return None
     setup = {
@@ -44,6 +49,7 @@ def begin(
         "concurrency": settings.concurrency,
         "sandbox": settings.sandbox,
         "schema": json_schema,
+        "question": question,
         "tools": [[tool.name, tool.signature, tool.doc] for tool in run.tools],
         "seen": {name: _as_json(attachment) for name, attachment in seen.items()},
     }

@@ -13,7 +13,7 @@ from rlm_core.loop import Result
 def text_of(result: Result, schema: Any = None) -> str:
     """The answer as stdout gets it; as JSON on one line where a schema was given."""
     if result.status == "not_found":
-        return f"NOT_FOUND: {result.reason}"
+        return f"NOT_FOUND: {result.reason}" if result.reason else "NOT_FOUND"
     if result.status == "error" or result.answer is None:
         return ""
     if isinstance(result.answer, str) and not schema:

@@ -94,6 +94,7 @@ def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
         told |= spent
         if status == "broken off":
             last = heard or row["started"]
+    told["query"] = json.loads(row["setup"]).get("question") or row["query"]
     told["status"] = status
     told["seconds"] = (row["ended"] or last) - row["started"] - told.pop("paused")
     told["answer"] = None if row["answer"] is None else json.loads(row["answer"])

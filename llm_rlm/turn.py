@@ -110,7 +110,7 @@ class Turn:
         self.is_plain = (
             self.fits and settings.direct == "auto" and all(map(settings.root.sees, self.seam.seen.values()))
         )
-        self.narrator = Narrator()
+        self.narrator = Narrator(end_apart=True)
         self.progress = Progress(
             lambda: self.budget.usage, quiet=prompt.hide_reasoning or not exits.in_command_line()
         )
@@ -216,7 +216,9 @@ class Turn:
         sandbox = LocalSandbox(weak=self.settings.sandbox == "weak")
         sandbox.start({name: context.value for name, context in self.run.task.inputs.items()})
         self.backend: Backend = sandbox
-        self.recorder = recording.begin(self.run, self.settings, self.prompt.schema, self.seam.seen)
+        self.recorder = recording.begin(
+            self.run, self.settings, self.prompt.schema, self.seam.seen, self.seam.question
+        )
         self.progress.__enter__()
         return self
 

@@ -19,13 +19,24 @@ MAX_LINES = 12  # of a step's output
 
 
 class Narrator:
-    """Tells one run's events in order.  Children are indented, and told without their chunks."""
+    """Tells one run's events in order.  Children are indented, and told without their chunks.
+    `end_apart`: who uses it tells the reason of the run's end, which is then left out here."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_apart: bool = False) -> None:
+        self.end_apart = end_apart
         self._streamed = False
+        self._open = False  # a chunk has not ended its line
+        self._failure = ""  # of the root model's last call
 
     def tell(self, event: Event) -> str:
         """Text to write as it is, or ""."""
+        before = "\n" if self._open and not isinstance(event, Chunk) else ""
+        text = before + self._told(event)
+        if text:
+            self._open = isinstance(event, Chunk) and not text.endswith("\n")
+        return text
+
+    def _told(self, event: Event) -> str:
         pad = "  " * len(event.path)
         match event:
             case Asking():
@@ -35,10 +46,13 @@ class Narrator:
                 self._streamed = True
                 return event.text
             case Replied():
+                if event.error and self.end_apart and not event.path:
+                    self._failure = event.error
+                    return ""
                 if event.error:
                     return f"{pad}! {event.error}\n"
                 if self._streamed and not event.path:
-                    return "" if event.text.endswith("\n") else "\n"
+                    return ""
                 return _indented(event.code or event.text, pad)
             case SubCalling():
                 return f"{pad}  {event.kind}: {event.count} at once\n" if event.count > 1 else ""
@@ -53,6 +67,8 @@ class Narrator:
                 return f"{pad}({event.text})\n"
             case Ended() if event.path:
                 return f"{pad}[{_place(event)}{event.status}]\n"
+            case Ended() if self._failure and self._failure not in event.reason:
+                return f"! {self._failure}\n"
         return ""
 
 

@@ -210,11 +210,11 @@ class RLM:
             backend.close()
         if recorder:
             recorder.close()
-            if recorder.problem:
+            if recorder.problem and sys.stderr:
                 print(recorder.problem, file=sys.stderr)
 
     def _narrator(self) -> Callable[[Event], None]:
-        if not self.verbose:
+        if not (self.verbose and sys.stderr):
             return lambda event: None
         narrator = Narrator()
         return lambda event: print(narrator.tell(event), end="", file=sys.stderr, flush=True)

@@ -421,6 +421,8 @@ class Bar:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         share = min(1.0, done / total)
+        if sys.stderr is None:  # closed
+            return
         if not sys.stderr.isatty():
             if (what, int(share * 10)) != self._said:
                 self._said = (what, int(share * 10))

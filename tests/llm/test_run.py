@@ -183,6 +183,12 @@ def test_a_model_that_takes_no_system_prompt_gets_it_with_the_first_message(
 # ---- how it ends
 
 
+def test_not_found_without_a_reason(cli: Any, scripted: Any) -> None:
+    scripted("base", steps("```repl\nprint(grep('unicorn'))\n```", "```repl\nNOT_FOUND('')\n```"))
+    result = cli("-m", "rlm-base", "-R", "Where is the unicorn?", input=TEXT)
+    assert (result.exit_code, result.stdout) == (3, "NOT_FOUND\n")
+
+
 def test_not_found_exits_with_3(cli: Any, scripted: Any, logs: Any) -> None:
     scripted("base", steps("```repl\nprint(grep('unicorn'))\n```", "```repl\nNOT_FOUND('no unicorn')\n```"))
     result = cli("-m", "rlm-base", "Where is the unicorn?", input=TEXT)
@@ -350,6 +356,8 @@ def test_an_unknown_option_is_refused(cli: Any, scripted: Any) -> None:
     [
         (("max_depth", "99"), "less than or equal to 8"),
         (("max_cost", "0"), "greater than 0"),
+        (("max_cost", "nan"), "finite number"),
+        (("max_seconds", "inf"), "finite number"),
         (("max_iterations", "many"), "valid integer"),
         (("sandbox", "none"), "'auto' or 'weak'"),
     ],

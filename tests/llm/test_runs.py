@@ -74,6 +74,13 @@ def test_every_run_is_listed(cli: Any, ask: Any) -> None:
     assert "What is the magic word?" in listed
 
 
+def test_a_follow_up_is_listed_by_its_own_question(cli: Any, ask: Any) -> None:
+    ask()
+    assert cli("-c", "And again?").exit_code == 0
+    rows = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert [row["query"] for row in rows] == ["And again?", "What is the magic word?"]
+
+
 def test_the_list_is_filtered(cli: Any, ask: Any) -> None:
     ask()
     ask()

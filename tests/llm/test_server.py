@@ -149,6 +149,26 @@ def test_a_server_that_is_down(cli: Any, home: Path, monkeypatch: Any) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_an_error_is_told_once_on_a_line_of_its_own(cli: Any, home: Path) -> None:
+    with StubServer([FIND, *[Reply("Let me see", fault="reset")] * 2]) as server:
+        declare(home, server.url)
+        result = cli("-m", "rlm-stub", "Q", input=TEXT)
+    errors = [line for line in result.stderr.splitlines() if "stub: " in line]
+    assert errors[0].startswith("(stub: the reply broke off")
+    assert errors[0].endswith(" - asking again)")
+    assert errors[1].startswith("Error: stub: the reply broke off")
+    assert len(errors) == 2
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_end_that_does_not_come_is_not_told_twice(begun: bool) -> None:
+    from llm_rlm.errors import BROKE_OFF, call_error
+    from rlm_core.lms import LMCallError
+
+    told = str(call_error(LMCallError(BROKE_OFF, "bad_reply"), "stub", begun))
+    assert told.count("broke off") == 1
+
+
 def test_a_server_that_fails_later_loses_nothing_of_what_was_paid(cli: Any, home: Path, logs: Any) -> None:
     with StubServer([FIND, error(400, "no more")]) as server:
         declare(home, server.url)

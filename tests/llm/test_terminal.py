@@ -83,6 +83,20 @@ def test_no_line_where_stderr_is_no_terminal_or_all_is_to_be_quiet() -> None:
     assert not Progress(usage, file=Terminal()).quiet
 
 
+@pytest.mark.parametrize(
+    "arguments", [["-m", "rlm-stub", "Q"], ["rlm", "map", "--question", "Q", "-m", "stub"]]
+)
+def test_stderr_may_be_closed(start: Any, home: Path, tmp_path: Path, arguments: list[str]) -> None:
+    with StubServer([FIND, SUBMIT]) as server:
+        declare(home, server.url)
+        if arguments[0] == "rlm":
+            arguments = [*arguments, str(tmp_path / "book.txt"), "-o", str(tmp_path / "out.jsonl")]
+        process = start(*arguments, stderr=None, preexec_fn=lambda: os.close(2))
+        stdout = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert stdout == (b"" if arguments[0] == "rlm" else b"xyzzy\n")
+
+
 def seen_on_a_terminal(start: Any, *arguments: str, **more: Any) -> tuple[bytes, str]:
     """stdout, and what was written to a terminal on stderr."""
     ours, theirs = pty.openpty()
