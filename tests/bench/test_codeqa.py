@@ -181,6 +181,6 @@ def test_every_kind_can_be_asked_of_the_library_in_small_and_larger_texts(rename
 def test_a_folder_of_ones_own_may_be_asked_about(tmp_path):
     (tmp_path / "shapes.py").write_text(SHAPES)
     sample = codeqa.sample(question="unused_import", src=str(tmp_path), size=5_000)
-    assert (sample.answer, sample.chars) == ("warnings", len(SHAPES) + 28)
+    assert (sample.answer, sample.chars) == ("warnings", len(SHAPES) + len("=== FILE: shapes.py ===\n"))
     with pytest.raises(ValueError, match="holds no Python files"):
         codeqa.sample(src=str(tmp_path / "none"))
