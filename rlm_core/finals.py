@@ -106,7 +106,8 @@ class Judge:
 
 
 def _looked(history: History) -> bool:
-    return any(turn.code for turn in history.turns)
+    """Whether some code ran to its end, or printed something before it failed."""
+    return any(turn.code and (turn.output.strip() or not turn.error) for turn in history.turns)
 
 
 def _leaves(value: Any) -> list[Any]:

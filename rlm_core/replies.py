@@ -9,7 +9,7 @@ reads the text a fixed number of times.  In order:
 1.  Thinking (`<think>...</think>`) goes first: drafts are not replies.
 2.  A text-level final is found from its end: the parenthesis that matches the reply's last one must belong to
     a `FINAL(` or `FINAL_VAR(` at column one.  So neither a mention in prose nor the first ")" of the answer
-    can be taken for it.
+    can be taken for it.  Small models also write `Final(`, and NOT_FOUND alone.
 3.  What stands before it is cut into prose and blocks.  Blocks have ranks: `repl` fences, then Python fences,
     then bare ones that look like Python.  Only the blocks of the best rank present are code: beside a `repl`
     fence a `python` one is an illustration, and beside a `python` fence a bare one is its expected output.
@@ -102,7 +102,8 @@ def _without_thinking(text: str) -> str:
 
 # --- finals
 
-_FINAL = re.compile(r"^FINAL(_VAR)?\(", re.MULTILINE)
+_FINAL = re.compile(r"^(?:FINAL|Final)(_VAR)?\(", re.MULTILINE)
+_BARE_NOT_FOUND = re.compile(r"[\s\"'`*]*NOT_FOUND[\s\"'`*.]*\Z")
 _QUOTED = re.compile(
     r'\s*(?:(?>"""(?P<a>.*?)""")'
     r"|(?>'''(?P<b>.*?)''')"
@@ -115,6 +116,8 @@ _NAME = re.compile(r"[^\W\d]\w*\Z")
 
 def _final(text: str) -> tuple[int, Final | None]:
     """Where the final that ends the reply begins, and what it says; (len(text), None) if there is none."""
+    if _BARE_NOT_FOUND.match(text):
+        return 0, Final(value="NOT_FOUND")
     end = len(text.rstrip())
     if not text.endswith(")", 0, end):
         return len(text), None

@@ -166,6 +166,16 @@ def test_a_text_level_not_found_counts_too():
     assert result.status == "not_found"
 
 
+def test_not_found_after_nothing_but_code_that_failed_is_pushed_back():
+    failed = Done("", "SyntaxError: unmatched ')'")
+    play = stage(
+        [repl("grep('x'))"), "NOT_FOUND", repl("grep('x')"), "NOT_FOUND"], {"grep('x'))": failed}, strategy="small"
+    )
+    result = play.play()
+    assert (result.status, len(result.trajectory)) == ("not_found", 4)
+    assert "No code has looked into the text yet" in play.told[1]
+
+
 def test_a_submission_that_does_not_fit_is_told_why_and_asked_again():
     def check(values):
         if not isinstance(values["answer"], int):

@@ -225,6 +225,9 @@ def test_the_callers_own_names_may_be_called_without_a_fence():
         ("FINAL(total)", Final("total")),
         (f"{fenced('json', '{}')}\nFINAL(7)", Final("7")),
         ("FINAL(7)\r\n", Final("7")),
+        ("Final(Cyan)", Final("Cyan")),  # as small models write it
+        ("NOT_FOUND", Final("NOT_FOUND")),
+        ('"NOT_FOUND".\n', Final("NOT_FOUND")),
     ],
 )
 def test_a_reply_without_code_may_end_in_a_final(reply, final):
