@@ -169,7 +169,9 @@ def test_a_text_level_not_found_counts_too():
 def test_not_found_after_nothing_but_code_that_failed_is_pushed_back():
     failed = Done("", "SyntaxError: unmatched ')'")
     play = stage(
-        [repl("grep('x'))"), "NOT_FOUND", repl("grep('x')"), "NOT_FOUND"], {"grep('x'))": failed}, strategy="small"
+        [repl("grep('x'))"), "NOT_FOUND", repl("grep('x')"), "NOT_FOUND"],
+        {"grep('x'))": failed},
+        strategy="small",
     )
     result = play.play()
     assert (result.status, len(result.trajectory)) == ("not_found", 4)
