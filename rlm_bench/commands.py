@@ -15,11 +15,10 @@ import click
 from rlm_bench.plugin import HELP
 
 if TYPE_CHECKING:
-    from rlm_bench.presets import Preset
     from rlm_bench.runner import Job, Models
 
-DEFAULT_METHODS = ("rlm0", "rlm1", "direct", "rag")
-SMOKE_METHODS = ("oracle", "empty", "heuristic", "direct", "rag", "chunked", "rlm0", "rlm1")
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group(help=HELP)
@@ -51,10 +50,13 @@ def list_() -> None:
 @bench.command()
 @click.argument("task")
 @click.option("-p", "--param", "params", multiple=True, help="A parameter of the task: NAME=VALUE")
+@click.option("--corpus", type=FOLDER, help="A folder of text files to hide needles in")
 @click.option("--n", default=1, show_default=True, help="How many samples")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, not stdout")
-def gen(task: str, params: tuple[str, ...], n: int, seed: int, output: Path | None) -> None:
+def gen(
+    task: str, params: tuple[str, ...], corpus: Path | None, n: int, seed: int, output: Path | None
+) -> None:
     """
     Print samples of a task as JSON lines
 
@@ -63,10 +65,10 @@ def gen(task: str, params: tuple[str, ...], n: int, seed: int, output: Path | No
     \b
         llm rlm bench gen niah -p size=100000 -p pos=0.9 --n 5 -o niah.jsonl
     """
-    from rlm_bench import rows
+    from rlm_bench import options, rows
     from rlm_bench.runner import Spec
 
-    given = _params(params)
+    given = _or_say(lambda: options.params(params, corpus))
     out = output.open("w", encoding="utf-8") if output else sys.stdout
     for index in range(n):
         sample = _or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
@@ -78,6 +80,41 @@ def gen(task: str, params: tuple[str, ...], n: int, seed: int, output: Path | No
         click.echo(f"{n} samples in {output}", err=True)
 
 
+@bench.command()
+@click.argument("task", nargs=-1)
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="Samples of each kind")
+@click.option("--size", type=click.IntRange(5_000), default=10_000, show_default=True, help="Characters")
+def check(task: tuple[str, ...], seeds: int, size: int) -> None:
+    """
+    Check the suite itself: every kind of every task, and its scores
+
+    The true answer must have all points, no answer and changed answers none; what a simple rule has is told
+    beside, and the seconds and memory that a sample took at most.
+
+    \b
+        llm rlm bench check --seeds 200
+        llm rlm bench check --seeds 1 --size 10000000
+    """
+    from rlm_bench import selfcheck, tasks
+
+    wanted = [_or_say(lambda name=name: tasks.get(name)).name for name in task] or tasks.names()  # type: ignore[misc]
+    told = ("samples", "oracle", "empty", "changed", "heuristic", "chars", "s", "MB")
+    click.echo(f"{'task':<14}" + "".join(f"{name:>11}" for name in told))
+    wrong = False
+    for found in selfcheck.each(wanted, size, seeds):
+        shares = (found.oracle, found.empty, found.changed, found.heuristic)
+        click.echo(
+            f"{found.task:<14}{found.samples:>11,}"
+            + "".join(f"{100 * share:>10.0f}%" for share in shares)
+            + f"{found.chars:>11,}{found.seconds:>11.1f}{found.megabytes:>11.0f}"
+        )
+        for failure in found.failures[:5]:
+            click.echo(f"  {failure}")
+        wrong = wrong or not found.right
+    if wrong:
+        raise click.ClickException("the suite is wrong where a line above says so")
+
+
 # ---- running
 
 
@@ -85,6 +122,15 @@ def gen(task: str, params: tuple[str, ...], n: int, seed: int, output: Path | No
 @click.option("--preset", help="What to run: llm rlm bench list shows them")
 @click.option("--task", "task_names", multiple=True, help="Or these tasks (repeat), at their defaults and -p")
 @click.option("-p", "--param", "params", multiple=True, help="A parameter of the tasks: NAME=VALUE")
+@click.option("--corpus", type=FOLDER, help="A folder of text files to hide needles in, with --task")
+@click.option(
+    "--tokens", type=click.IntRange(1_000), help="The tasks' size in tokens of the model, with --task"
+)
+@click.option(
+    "--questions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Or your own: JSON lines of context or path, query, answer and, if you like, scorer",
+)
 @click.option(
     "-m", "--model", help="Any model of llm's; by default `scripted`, which needs none and knows none"
 )
@@ -122,6 +168,7 @@ def run(
         llm rlm bench run --preset smoke
         llm rlm bench run --preset quick -m local --method rlm0 --method direct
         llm rlm bench run --task niah -p size=1000000 -p pos=0.9 --n 10 -m gpt-5-mini --max-cost 2
+        llm rlm bench run --questions mine.jsonl -m gpt-5-mini --method rlm1 --method direct
         llm rlm bench run --resume runs/20260102-120000-quick
     """
     from rlm_bench import rows
@@ -133,6 +180,12 @@ def run(
         given, folder = told["given"], resume
     else:
         given = {**given, "option": [list(pair) for pair in given.pop("options")]}
+        if given["questions"]:
+            from rlm_bench import questions
+
+            given["questions"] = _or_say(lambda: questions.reference(given["questions"]))
+        if given["corpus"]:
+            given["corpus"] = str(given["corpus"].resolve())
         folder = folder or Path("runs") / _name(given)
         if (folder / rows.CONFIG).exists():
             raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
@@ -147,25 +200,26 @@ class Setup:
     """A run as its options describe it; they stand in its config.json, and `--resume` reads them there."""
 
     def __init__(self, given: dict[str, Any]):
-        from rlm_bench import runner
+        from rlm_bench import options, runner
         from rlm_bench.methods import Settings
-        from rlm_bench.models import SCRIPTED, Model
+        from rlm_bench.models import SCRIPTED, Model, counter
 
         self.given = given
-        options = tuple((name, value) for name, value in given["option"])
         model = given["model"] or SCRIPTED.name
         sub = given["sub_model"]
-        self.models: Models = runner.Models(Model(model, options), Model(sub) if sub else None)
+        self.models: Models = runner.Models(
+            Model(model, tuple((name, value) for name, value in given["option"])), Model(sub) if sub else None
+        )
         self.settings = Settings(
             strategy=given["strategy"],
             iterations=given["max_iterations"],
             seconds=given["max_seconds"],
             sandbox=given["sandbox"],
         )
-        self.preset = _preset(given)
-        self.methods = _methods(given)
-        self.jobs: list[Job] = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
         self.root, self.sub = self.models.lms()  # is it there, has it a key
+        self.preset = options.preset(given, counter(self.root))
+        self.methods = options.methods(given)
+        self.jobs: list[Job] = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
         self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
 
     def run(self, folder: Path, concurrency: int | None, max_cost: float | None) -> None:
@@ -287,43 +341,11 @@ def _commit() -> str | None:
 def _name(given: dict[str, Any]) -> str:
     from rlm_bench.runner import now
 
-    what = given["preset"] or "-".join(given["task_names"]) or "smoke"
+    what = given["preset"] or "-".join(given["task_names"])
+    if given.get("questions"):
+        what = Path(given["questions"]["file"]).stem
     model = (given["model"] or "scripted").replace("/", "-")
     return f"{now()}-{what}-{model}"
-
-
-def _preset(given: dict[str, Any]) -> Preset:
-    from rlm_bench.presets import Cell, Preset, presets
-
-    known = presets()
-    if given["task_names"]:
-        if given["preset"]:
-            raise ValueError("give --preset or --task, not both")
-        params = _params(given["params"])
-        cells = [Cell(name, given["n"] or 1, params) for name in given["task_names"]]
-        for one in cells:
-            from rlm_bench.runner import Spec
-
-            Spec.of(one.task, one.params, given["seed"]).sample()  # its parameters are right
-        return Preset("-".join(given["task_names"]), "", cells)
-    if given["params"]:
-        raise ValueError("-p is for --task: a preset has parameters of its own")
-    if not given["preset"]:
-        raise ValueError("say what to run: --preset smoke, or --task niah; llm rlm bench list shows all")
-    if given["preset"] not in known:
-        raise ValueError(f"no preset {given['preset']!r}: there are {', '.join(known)}")
-    return known[given["preset"]].with_n(given["n"])
-
-
-def _methods(given: dict[str, Any]) -> list[str]:
-    from rlm_bench import methods
-
-    if not given["method_names"]:
-        return list(SMOKE_METHODS if given["preset"] == "smoke" else DEFAULT_METHODS)
-    for name in given["method_names"]:
-        if name not in methods.names():
-            raise ValueError(f"no method {name!r}: there are {', '.join(methods.names())}")
-    return list(dict.fromkeys(given["method_names"]))
 
 
 def _nothing_else(ctx: click.Context) -> None:
@@ -396,19 +418,6 @@ def _read(paths: tuple[Path, ...]) -> list[Any]:
     if not read:
         raise click.ClickException(f"{paths[0]} holds no rows yet")
     return read
-
-
-def _params(given: tuple[str, ...] | list[str]) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise click.ClickException(f"-p {one}: write NAME=VALUE")
-        try:
-            params[name] = json.loads(value)
-        except ValueError:
-            params[name] = value
-    return params
 
 
 def _or_say(work: Callable[[], Any]) -> Any:

@@ -3,33 +3,76 @@
 `path` is a UTF-8 file, from the JSONL file's folder. `scorer` is a name in `rlm_bench.scorers.SCORERS`, by
 default "set" for answers that are lists, "number" for numbers, and "text" otherwise; an answer of null is a
 question that the context does not answer ("abstain"). `aliases`, other right answers, may be given too.
+
+A file is a task like the others, whose samples are its lines.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rlm_bench.samples import Sample
+from rlm_bench.samples import BuildError, Sample
 from rlm_bench.scorers import SCORERS
+from rlm_bench.tasks.task import Draft, Params, Task
 
 FIELDS = ("context", "path", "query", "answer", "scorer", "aliases")
 
 
+def reference(file: Path | str) -> dict[str, Any]:
+    """The task's parameters for a file: its path, and what is in it, so that answers to other questions are
+    never taken for answers to these.  ValueError if it cannot be read."""
+    return {"file": str(Path(file).resolve()), "sha256": _sha256(Path(file))}
+
+
 def load(file: Path | str) -> list[Sample]:
     """One sample a line, blank lines apart. ValueError that names the line and what is wrong with it."""
-    file = Path(file)
+    return samples(reference(file))
+
+
+def samples(params: Params) -> list[Sample]:
+    """The same, of a reference.  ValueError too if the file was changed since."""
+    _unchanged(Path(params["file"]), params["sha256"])
+    made = []
+    for index, draft in enumerate(_drafts(params["file"], params["sha256"])):
+        try:
+            made.append(TASK.sample(index=index, **params))
+        except (BuildError, ArithmeticError, TypeError, ValueError):
+            raise ValueError(
+                f"{params['file']}, question {index + 1}: by the scorer {draft.scorer}, its own answer "
+                f"{draft.answer!r} is not right, or no answer is: give another scorer"
+            ) from None
+    return made
+
+
+def _sha256(file: Path) -> str:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _unchanged(file: Path, sha256: str) -> None:
+    if _sha256(file) != sha256:
+        raise ValueError(f"{file} was changed since this run began: start another for its new questions")
+
+
+@lru_cache(maxsize=2)
+def _drafts(name: str, sha256: str) -> list[Draft]:
+    file = Path(name)
+    _unchanged(file, sha256)
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
         raise ValueError(f"{file}: cannot be read: {error}") from None
-    made: list[Sample] = []
+    made: list[Draft] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                made.append(_sample(json.loads(line), file, len(made)))
+                made.append(_draft(json.loads(line), file))
             except (ValueError, OSError) as error:
                 raise ValueError(f"{file}, line {number}: {error}") from None
     if not made:
@@ -37,7 +80,7 @@ def load(file: Path | str) -> list[Sample]:
     return made
 
 
-def _sample(row: Any, file: Path, index: int) -> Sample:
+def _draft(row: Any, file: Path) -> Draft:
     if not isinstance(row, dict):
         raise ValueError('must be an object such as {"context": "...", "query": "...", "answer": "..."}')
     if unknown := sorted(set(row) - set(FIELDS)):
@@ -67,26 +110,33 @@ def _sample(row: Any, file: Path, index: int) -> Sample:
         context = row["context"]
         if not isinstance(context, str | list | dict):
             raise ValueError("context must be a text, a list or an object")
-    digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:12]
-    return Sample(
-        id=f"questions-{digest}",
-        task="questions",
-        version=1,
-        params={"file": file.name},
-        seed=0,
-        index=index,
+    text = hashlib.sha256(json.dumps(row.get("path", row.get("context"))).encode()).hexdigest()[:16]
+    return Draft(
         context=context,
         query=row["query"],
         answer=answer,
         answer_type=scorer,
         scorer=scorer,
         meta={
-            "positions": [],
-            "needles": [],
-            "decoys": {},
             "unanswerable": answer is None,
             "told": "NOT_FOUND" in row["query"],
             "aliases": row.get("aliases", []),
-            "cluster": digest,
+            "cluster": text,  # questions of one text share its chances
         },
     )
+
+
+def build(params: Params, seed: int, index: int) -> Draft:
+    drafts = _drafts(params["file"], params["sha256"])
+    if index >= len(drafts):
+        raise ValueError(f"{params['file']} holds {len(drafts)} questions: there is no number {index + 1}")
+    return drafts[index]
+
+
+TASK = Task(
+    name="questions",
+    version=1,
+    defaults={"file": "", "sha256": ""},
+    build=build,
+    solve=lambda sample: sample.answer,  # its author's word is all there is
+)

@@ -28,7 +28,12 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Task:
-    """The task of that name. ValueError that names them all for any other."""
+    """The task of that name, or "questions", whose samples are a file of the user's. ValueError that names
+    them all for any other."""
+    if name == "questions":
+        from rlm_bench import questions
+
+        return questions.TASK
     if name not in _NAMES:
         raise ValueError(f"no task {name!r}: the tasks are {', '.join(_NAMES)}")
     task = import_module(f"rlm_bench.tasks.{name}").TASK

@@ -1,14 +1,15 @@
-"""Texts to hide things in, by name. None holds a digit run, a key or a phrase that a needle could be mistaken
-for."""
+"""Texts to hide things in, by name. None holds a key or a phrase that a needle could be mistaken for."""
 
 from __future__ import annotations
 
 import random
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from rlm_bench import prose, stdlib
+from rlm_bench import corpora, prose, stdlib
 from rlm_bench.tasks.placing import Hay
 
 NOISE = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.\n"
@@ -87,6 +88,36 @@ def code(chance: random.Random, chars: int) -> Hay:
     return Hay(text + "\n", "\n")
 
 
+def docs(chance: random.Random, chars: int) -> Hay:
+    """Prose in documents of a page or so, each under a title of its own; see `shaped`."""
+    made: list[str] = []
+    length = 0
+    for n, paragraph in enumerate(prose.prose(chance, chars).splitlines()):
+        if n % 6 == 0:
+            made.append(f"{TITLE}{prose.key(chance, 2).replace('-', ' ')}")
+            length += len(made[-1]) + 1
+        made.append(paragraph.strip())
+        length += len(made[-1]) + 1
+        if length > chars:
+            break
+    return Hay("\n".join(made) + "\n", "\n")
+
+
+TITLE = "# "
+
+
+def records(form: str) -> Callable[[random.Random, int], Hay]:
+    """Lines of records, as `structured` has them."""
+
+    def made(chance: random.Random, chars: int) -> Hay:
+        from rlm_bench.tasks import structured  # which has tables of multihop, which has haystacks
+
+        count = chars // structured.CHARS[form] + 20
+        return Hay(structured.write(structured.records(chance, count), form), "\n")
+
+    return made
+
+
 HAYSTACKS: dict[str, Callable[[random.Random, int], Hay]] = {
     "noise": noise,
     "words": words,
@@ -94,14 +125,41 @@ HAYSTACKS: dict[str, Callable[[random.Random, int], Hay]] = {
     "needles": needles,
     "uuids": uuids,
     "log": log,
+    "json": records("json"),
+    "jsonl": records("jsonl"),
+    "csv": records("csv"),
+    "xml": records("xml"),
     "code": code,
+    "docs": docs,
 }
+CORPUS = "corpus:"
+
+
+def known(params: Mapping[str, Any]) -> str:
+    """The haystack that is asked for: a name above, or "corpus:FOLDER" for a folder of texts."""
+    name = params["haystack"]
+    if isinstance(name, str) and name.startswith(CORPUS):
+        corpora.pieces(name.removeprefix(CORPUS))
+        return name
+    if name not in HAYSTACKS:
+        raise ValueError(
+            f"haystack={name!r}: must be one of {', '.join(HAYSTACKS)}, or {CORPUS}FOLDER of text files"
+        )
+    return str(name)
 
 
 def haystack(name: str, chance: random.Random, chars: int, spare: int = 0) -> Hay:
     """The haystack of that name: the whole units that fit in `chars` characters, or `spare` more than fit."""
-    hay = HAYSTACKS[name](chance, chars + spare)
+    if name.startswith(CORPUS):
+        hay = Hay(corpora.shuffled(name.removeprefix(CORPUS), chance, chars + spare), "\n")
+    else:
+        hay = HAYSTACKS[name](chance, chars + spare)
     return hay if spare else hay.within(chars)
+
+
+def shaped(name: str, text: str) -> str | list[str]:
+    """The context that a text of that haystack is given as: documents as a list, all else as it is."""
+    return re.split(rf"\n(?={TITLE})", text) if name == "docs" else text
 
 
 def fresh(make: Callable[[], str], *texts: str) -> str:

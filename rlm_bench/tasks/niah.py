@@ -7,15 +7,14 @@ re-running it.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from typing import Any
 
 from rlm_bench import prose
 from rlm_bench.samples import Sample, flat, rng
-from rlm_bench.tasks.haystacks import HAYSTACKS, fresh, haystack, random_uuid
+from rlm_bench.tasks.haystacks import fresh, haystack, known, random_uuid, shaped
 from rlm_bench.tasks.placing import across, parse, place
-from rlm_bench.tasks.task import Draft, Params, Task, one_of, positive
+from rlm_bench.tasks.task import Draft, Params, Task, find, one_of, positive
 
 DIGITS, ALNUM = "0123456789", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 KINDS = ("number7", "uuid", "word", "phrase", "code12", "number5", "fact", "code")
@@ -105,7 +104,7 @@ def needle_of(
 
 def build(params: Params, seed: int, index: int) -> Draft:
     size = positive(params, "size", 1_000)
-    name, kind = one_of(params, "haystack", HAYSTACKS), one_of(params, "needle", KINDS)
+    name, kind = known(params), one_of(params, "needle", KINDS)
     chance = rng("niah", params, seed, index)
     pos = chance.randint(0, 40) / 40 if params["pos"] == "random" else parse(params["pos"])
     hay = haystack(name, chance, size - 100, spare=1_000)
@@ -119,7 +118,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
     else:
         text, positions = place(hay.within(size - len(needle)), [(pos, needle)])
     return Draft(
-        context=text,
+        context=shaped(name, text),
         query=query,
         answer=value,
         answer_type={"number5": "number", "number7": "number", "code": "code12", "fact": "phrase"}.get(
@@ -140,14 +139,10 @@ FORMS = (
 def solve(sample: Sample) -> Any:
     """Finds the sentence of the form that the question asks for."""
     text = flat(sample.context)
-    for asked, told in FORMS:
-        if key := re.search(asked, sample.query):
-            found = re.search(told.replace("{key}", re.escape(key[1])), text)
-            return found[1] if found else None
     for needle, query, value in SEED_FACTS:
-        if query == sample.query and needle in text:
-            return value
-    return None
+        if query == sample.query:
+            return value if needle in text else None
+    return find(FORMS, sample.query, text)
 
 
 TASK = Task(

@@ -13,7 +13,7 @@ from typing import Any
 
 from rlm_bench import prose
 from rlm_bench.samples import Sample, flat, rng
-from rlm_bench.tasks.haystacks import HAYSTACKS, fresh, haystack, random_uuid
+from rlm_bench.tasks.haystacks import fresh, haystack, known, random_uuid, shaped
 from rlm_bench.tasks.niah import NOUN, question, sentence, value_of
 from rlm_bench.tasks.placing import place
 from rlm_bench.tasks.task import Draft, Params, Task, one_of, positive
@@ -24,7 +24,7 @@ KINDS = ("number7", "uuid", "code12")
 
 def build(params: Params, seed: int, index: int) -> Draft:
     size, mode, k = positive(params, "size", 1_000), one_of(params, "mode", MODES), positive(params, "k")
-    hay_name, kind = one_of(params, "haystack", HAYSTACKS), one_of(params, "needle", KINDS)
+    hay_name, kind = known(params), one_of(params, "needle", KINDS)
     chance = rng("niah_multi", params, seed, index)
     length = (k + 1) * (len(sentence(kind, "serene-wandering-hourglass", value_of(kind, chance))) + 1)
     if length > size:
@@ -44,6 +44,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
     needles = [sentence(kind, key, value) for key, value in zip(keys, values, strict=True)]
     spots = [i / max(1, k - 1) if mode == "gather" else chance.random() for i in range(k)]
     text, positions = place(hay, list(zip(spots, needles, strict=True)))
+    context = shaped(hay_name, text)
     meta: dict[str, Any] = {"positions": positions, "needles": needles, "keys": sorted(set(keys))}
     answer_type = "number" if kind == "number7" else kind
     if mode == "mk":
@@ -55,13 +56,13 @@ def build(params: Params, seed: int, index: int) -> Draft:
             "decoys": others,
             "positions": [positions[asked]],
         }
-        return Draft(text, question(kind, keys[asked]), values[asked], answer_type, "value", meta)
+        return Draft(context, question(kind, keys[asked]), values[asked], answer_type, "value", meta)
     every, named = "" if mode == "mq" else "all ", ", ".join(dict.fromkeys(keys))
     query = (
         f"What are {every}the special magic {NOUN[kind]}s for {named} mentioned in the provided text? "
         "Answer with the values only, separated by commas."
     )
-    return Draft(text, query, values, answer_type, "set", meta)
+    return Draft(context, query, values, answer_type, "set", meta)
 
 
 def solve(sample: Sample) -> Any:

@@ -111,7 +111,11 @@ def as_log(item: Record, number: int) -> str:
     return f"{datetime.fromtimestamp(1_709_251_200 + number, UTC):%Y-%m-%dT%H:%M:%SZ} INFO order {told}"
 
 
-def write(items: list[Record], form: str, indent: int, flaw: str, flawed: int) -> str:
+def records(chance: random.Random, count: int) -> list[Record]:
+    return [record(chance, number) for number in chance.sample(range(100_000, 1_000_000), count)]
+
+
+def write(items: list[Record], form: str, indent: int = 0, flaw: str = "none", flawed: int = 0) -> str:
     """The records as one text; `flaw` strikes the record number `flawed`."""
     columns = list(dict.fromkeys(path for item in items for path, _ in flatten(item)))
     if form == "json":
@@ -198,8 +202,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
     size, indent = positive(params, "size", 5_000), positive(params, "indent", 0)
     each = CHARS[form] + (92 if form == "json" and indent else 0)
     count = max(10, size // each) if params["records"] is None else positive(params, "records", 10)
-    ids = chance.sample(range(100_000, 1_000_000), count)
-    items = [record(chance, number) for number in ids]
+    items = records(chance, count)
     asked = chance.randrange(count)
     category = items[asked]["category"]
     flawed = chance.choice([n for n, item in enumerate(items) if item["category"] != category] or [asked - 1])

@@ -7,6 +7,7 @@ method wrong (or right) for nothing, and published results have suffered from ju
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -110,6 +111,16 @@ def check(sample: Sample, solve: Callable[[Sample], Any]) -> None:
         gold = sample.answer if isinstance(sample.answer, list) else [sample.answer]
         for value in () if meta.get("elsewhere") else gold:
             require(str(value).lower() not in rest.lower(), f"{value!r} is in the text without its needle")
+
+
+def find(forms: tuple[tuple[str, str], ...], query: str, text: str) -> str | None:
+    """What a sentence of the text says of what is asked for.  `forms`: patterns of a question, whose group is
+    the key, and of the sentence that answers it, with {key} in it and the answer as its group."""
+    for asked, told in forms:
+        if key := re.search(asked, query):
+            found = re.search(told.replace("{key}", re.escape(key[1])), text)
+            return found[1] if found else None
+    return None
 
 
 def positive(params: Params, name: str, least: int = 1) -> int:

@@ -14,7 +14,6 @@ out_of_scope      everyone knows the answer, the text does not have it: memory m
 from __future__ import annotations
 
 import random
-import re
 from typing import Any
 
 from rlm_bench import prose
@@ -24,7 +23,7 @@ from rlm_bench.tasks.decoys import TOLD, near
 from rlm_bench.tasks.haystacks import fresh, haystack
 from rlm_bench.tasks.multihop import COLOURS, people
 from rlm_bench.tasks.placing import parse, place
-from rlm_bench.tasks.task import Draft, Params, Task, one_of, positive
+from rlm_bench.tasks.task import Draft, Params, Task, find, one_of, positive
 
 KINDS = ("absent_key", "absent_attribute", "false_premise", "empty", "out_of_scope")
 WORD = "If the text does not contain the answer, reply exactly NOT_FOUND."
@@ -152,12 +151,7 @@ FORMS = (
 
 
 def solve(sample: Sample) -> Any:
-    text = flat(sample.context)
-    for asked, told in FORMS:
-        if key := re.search(asked, sample.query):
-            found = re.search(told.replace("{key}", re.escape(key[1])), text)
-            return found[1] if found else None
-    return None
+    return find(FORMS, sample.query, flat(sample.context))
 
 
 def guess(sample: Sample) -> Any:

@@ -96,8 +96,10 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
     [
         (["run"], "say what to run: --preset smoke, or --task niah"),
         (["run", "--preset", "smok"], "no preset 'smok': there are smoke, quick"),
-        (["run", "--preset", "smoke", "--task", "niah"], "give --preset or --task, not both"),
-        (["run", "--preset", "smoke", "-p", "size=1"], "-p is for --task"),
+        (["run", "--preset", "smoke", "--task", "niah"], "give one of --preset, --task and --questions"),
+        (["run", "--preset", "smoke", "-p", "size=1"], "-p, --corpus and --tokens are for --task"),
+        (["run", "--preset", "smoke", "--tokens", "5000"], "-p, --corpus and --tokens are for --task"),
+        (["run", "--task", "niah", "--tokens", "5000", "-p", "size=1"], "give --tokens or -p size="),
         (["run", "--task", "nia"], "no task 'nia': the tasks are niah"),
         (["run", "--task", "niah", "-p", "depth=1"], "task niah has no parameter depth"),
         (["run", "--task", "niah", "-p", "pos"], "-p pos: write NAME=VALUE"),
@@ -119,6 +121,64 @@ def test_a_run_is_never_written_over_and_goes_on_with_its_own_options(here):
         "run", "--task", "niah", "--method", "empty", "--dir", "run"
     )
     assert "leave out --n" in refused("run", "--resume", "run", "--n", "3")
+
+
+def test_sizes_may_be_given_in_tokens_and_texts_as_a_folder(here):
+    (here / "texts").mkdir()
+    (here / "texts" / "a.txt").write_text("".join(f"Line {number} of a book.\n" for number in range(900)))
+    said(
+        "run", "--task", "niah", "--corpus", "texts", "--tokens", "4000", "--method", "oracle", "--dir", "run"
+    )  # fmt: skip
+    (made,) = rows.read(here / "run")
+    assert abs(made.est_tokens - 4_000) < 60
+    assert made.params["haystack"].startswith("corpus:/")
+    assert "0 samples to do, 1 done" in said("run", "--resume", "run").stderr
+    sample = json.loads(said("gen", "niah", "--corpus", "texts").stdout)
+    assert "of a book." in sample["context"]
+
+
+def test_questions_of_ones_own_are_run_like_a_task(here):
+    (here / "book.txt").write_text("Call me Ishmael. " * 500)
+    rows_ = [
+        {"path": "book.txt", "query": "Who?", "answer": "Ishmael"},
+        {"context": "Nothing is said here.", "query": "Who?", "answer": None},
+        {"context": ["a 7", "b 5"], "query": "Which numbers?", "answer": ["7", "5"], "scorer": "set"},
+    ]
+    (here / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    both = ("--method", "oracle", "--method", "empty", "--concurrency", "1")
+    told = said("run", "--questions", "own.jsonl", *both, "--dir", "run")
+    made = rows.read(here / "run")
+    assert [(one.method, one.strict) for one in made] == [("oracle", 1.0), ("empty", 0.0)] * 3
+    assert len({one.key for one in made}) == 6
+    assert {one.task for one in made} == {"questions"}
+    assert "oracle" in told.stdout
+    assert "0 samples to do, 6 done" in said("run", "--resume", "run").stderr
+    assert (
+        "3 samples, 3 answers"
+        in said("run", "--questions", "own.jsonl", "--method", "oracle", "--dry-run").stdout
+    )
+    (here / "own.jsonl").write_text(json.dumps(rows_[0]))
+    assert "own.jsonl was changed since this run began" in refused("run", "--resume", "run")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"context": "c", "query": "q"}', "line 1: needs an answer"),
+        (
+            '{"context": "c", "query": "q", "answer": "red", "scorer": "number"}',
+            "question 1: by the scorer number",
+        ),
+        (
+            '{"context": "c", "query": "q", "answer": "red", "scorer": "choice"}',
+            "question 1: by the scorer choice",
+        ),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_before_anything_is_sent(here, line, told):
+    (here / "own.jsonl").write_text(line)
+    assert told in refused("run", "--questions", "own.jsonl", "--method", "oracle")
+    assert sorted(path.name for path in here.iterdir()) == ["own.jsonl"]
 
 
 SLOW = ["run", "--task", "niah", "--n", "12", "--method", "rlm0", "--dir", "run"]

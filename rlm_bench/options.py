@@ -1,0 +1,85 @@
+"""What the options of `bench run` ask for: which samples, by which methods.
+
+`given` are the options by name, as they stand in a run's config.json.  Everything here raises ValueError, in
+one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rlm_bench import methods as methods_
+from rlm_bench import questions, tasks
+from rlm_bench.presets import Cell, Preset, presets
+from rlm_bench.runner import Spec
+from rlm_bench.samples import flat
+from rlm_bench.tasks.haystacks import CORPUS
+
+DEFAULT_METHODS = ("rlm0", "rlm1", "direct", "rag")
+SMOKE_METHODS = ("oracle", "empty", "heuristic", "direct", "rag", "chunked", "rlm0", "rlm1")
+
+
+def preset(given: dict[str, Any], count: Callable[[str], int]) -> Preset:
+    """`count`: how the model counts tokens."""
+    own, names, name = given.get("questions"), given["task_names"], given["preset"]
+    if sum(map(bool, (own, names, name))) > 1:
+        raise ValueError("give one of --preset, --task and --questions")
+    if not names and (given["params"] or given.get("corpus") or given.get("tokens")):
+        raise ValueError("-p, --corpus and --tokens are for --task: all else has parameters of its own")
+    if own:
+        there = len(questions.samples(own))
+        return Preset("questions", "", [Cell("questions", min(given["n"] or there, there), own)])
+    if names:
+        return Preset("-".join(names), "", [_cell(name, given, count) for name in names])
+    if not name:
+        raise ValueError("say what to run: --preset smoke, or --task niah; llm rlm bench list shows all")
+    if name not in presets():
+        raise ValueError(f"no preset {name!r}: there are {', '.join(presets())}")
+    return presets()[name].with_n(given["n"])
+
+
+def _cell(task: str, given: dict[str, Any], count: Callable[[str], int]) -> Cell:
+    told = params(given["params"], given.get("corpus"))
+    if given.get("tokens"):
+        if "size" in told:
+            raise ValueError("give --tokens or -p size=, not both")
+        if "size" not in tasks.get(task).defaults:
+            raise ValueError(f"task {task} has no size: leave out --tokens")
+        told["size"] = _size(task, told, given["seed"], given["tokens"], count)
+    Spec.of(task, told, given["seed"]).sample()  # its parameters are right
+    return Cell(task, given["n"] or 1, told)
+
+
+def _size(task: str, told: dict[str, Any], seed: int, tokens: int, count: Callable[[str], int]) -> int:
+    """Characters of so many tokens, by a sample's own density."""
+    size = 4 * tokens
+    for _ in range(3):
+        text = flat(Spec.of(task, {**told, "size": size}, seed).sample().context)
+        size = max(1_000, int(len(text) * tokens / count(text)) // 100 * 100)
+    return size
+
+
+def params(given: Iterable[str], corpus: Path | str | None = None) -> dict[str, Any]:
+    """Of NAME=VALUE; values are JSON, or else text."""
+    told: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise ValueError(f"-p {one}: write NAME=VALUE")
+        try:
+            told[name] = json.loads(value)
+        except ValueError:
+            told[name] = value
+    return {**told, "haystack": f"{CORPUS}{corpus}"} if corpus else told
+
+
+def methods(given: dict[str, Any]) -> list[str]:
+    names = given["method_names"]
+    if not names:
+        return list(SMOKE_METHODS if given["preset"] == "smoke" else DEFAULT_METHODS)
+    for name in names:
+        if name not in methods_.names():
+            raise ValueError(f"no method {name!r}: there are {', '.join(methods_.names())}")
+    return list(dict.fromkeys(names))
