@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from llm_rlm.front import Front, ToolFailed
 from llm_rlm.progress import Progress
 from llm_rlm.report import spent, stopped, text_of
 from rlm_core.drive import drive
-from rlm_core.journal import Journal, Recorder, about
+from rlm_core.journal import Journal, Recorder, about, check_source
 from rlm_core.loop import Result, Run
 from rlm_core.narrate import Narrator
 from rlm_core.replay import replay
@@ -21,9 +22,12 @@ from rlm_core.sandbox.host import LocalSandbox
 from rlm_core.sandbox.protocol import SandboxError
 
 
-def resumed(journal: Journal, name: str, key: str | None, anyway: bool) -> None:
+def resumed(
+    journal: Journal, name: str, key: str | None, anyway: bool, raised: Mapping[str, float | None]
+) -> None:
     """Goes on, and leaves as `llm prompt` would: the answer on stdout, the rest on stderr, the exit code."""
     row = journal.run(name)
+    check_source(row)
     if row["source"] == "map":
         raise click.ClickException(
             f"run {row['id']} is a row of a batch: the same `llm rlm map` command goes on with it"
@@ -40,8 +44,8 @@ def resumed(journal: Journal, name: str, key: str | None, anyway: bool) -> None:
         sub.check_key()
     except llm.ModelError as error:
         raise click.ClickException(str(error)) from None
-    recorder = journal.resume(row["id"], anyway)
-    run = recording.made_again(told, recorder.inputs)
+    recorder = journal.resume(row["id"], anyway, raised)
+    run = recording.made_again(recorder.about, recorder.inputs, recorder.seconds)
     progress = Progress(lambda: run.budget.usage)
     setup, seen = told.setup, recording.attachments(told)
     front = _Front(root, sub, None, setup["concurrency"], seen, progress.hold)
@@ -100,6 +104,7 @@ class _Front(Front):
 
 def replayed(journal: Journal, name: str) -> None:
     row = journal.run(name)
+    check_source(row)
     told = about(row)
     backend = LocalSandbox(weak=told.setup.get("sandbox") == "weak")
     try:

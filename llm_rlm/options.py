@@ -4,6 +4,7 @@ time."""
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 import click
@@ -74,6 +75,26 @@ class RLMOptions(llm.Options):
     dry_run: bool | None = Field(
         default=None, description="Show the size of the text and what the run may cost, and send nothing"
     )
+
+
+LIMITS = {f"max_{name}": name for name in ("iterations", "tokens", "cost", "seconds")}
+"""Options that a run which goes on may be given otherwise -> their names in `Limits`."""
+
+
+def raised(options: Iterable[tuple[str, str]]) -> dict[str, float | None]:
+    """Limits by name, of `-o NAME VALUE` for a run that goes on.  Raises click.ClickException."""
+    given = dict(options)
+    for name in given.keys() - LIMITS.keys():
+        raise click.ClickException(
+            f"-o {name}: a run that goes on can be given {', '.join(LIMITS)}; the rest stays as it was"
+        )
+    try:
+        parsed = RLMOptions(**given)
+    except ValidationError as error:
+        raise click.ClickException(
+            "; ".join(_in_words(each, list(LIMITS)) for each in error.errors())
+        ) from None
+    return {LIMITS[name]: getattr(parsed, name) for name in given}
 
 
 def _in_words(error: Any, names: list[str]) -> str:

@@ -61,12 +61,12 @@ def begin(
     return journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
 
 
-def made_again(about: About, inputs: Mapping[str, Any]) -> Run:
-    """The recorded run, from its beginning."""
+def made_again(about: About, inputs: Mapping[str, Any], seconds: float = 0.0) -> Run:
+    """The recorded run, from its beginning.  `seconds`: of its time that are used up."""
     wanted = about.setup.get("schema")
     task = {"schema": schema.words(wanted), "check": partial(schema.checked, schema=wanted)} if wanted else {}
     tools = tuple(Tool(*tool) for tool in about.setup.get("tools", ()))
-    return again(about, inputs, tools, **task)
+    return again(about, inputs, tools, seconds, **task)
 
 
 def callees(about: About, key: str | None) -> tuple[Callee, Callee]:

@@ -169,8 +169,9 @@ def export(journal: Journal, run: str) -> None:
 
 @click.command(name="rm")
 @click.argument("run", nargs=-1, required=True)
+@click.option("--anyway", is_flag=True, help="Also where a process seems to be still at it")
 @_with_journal
-def remove(journal: Journal, run: tuple[str, ...]) -> None:
+def remove(journal: Journal, run: tuple[str, ...], anyway: bool) -> None:
     """
     Forget runs, and their texts where no other run has them
 
@@ -178,7 +179,7 @@ def remove(journal: Journal, run: tuple[str, ...]) -> None:
         llm rlm rm 6921
     """
     for row in [journal.run(one) for one in run]:
-        journal.remove(row["id"])
+        journal.remove(row["id"], anyway)
         click.echo(f"Removed {row['id']}", err=True)
 
 
@@ -189,20 +190,32 @@ def remove(journal: Journal, run: tuple[str, ...]) -> None:
 @click.argument("run", default="")
 @click.option("--key", help="API key, or the name of a stored one")
 @click.option("--anyway", is_flag=True, help="Also where a process seems to be still at it")
+@click.option(
+    "options",
+    "-o",
+    "--option",
+    type=(str, str),
+    multiple=True,
+    help="Another limit than it had: max_iterations, max_tokens, max_cost or max_seconds",
+)
 @_with_journal
-def resume(journal: Journal, run: str, key: str | None, anyway: bool) -> None:
+def resume(
+    journal: Journal, run: str, key: str | None, anyway: bool, options: tuple[tuple[str, str], ...]
+) -> None:
     """
-    Go on with a run that was broken off, and ask nothing again that was answered
+    Go on with a run that was broken off or ended by a limit, and ask nothing again that was answered
 
-    It keeps the models, options and limits that it began with.
+    It keeps the models, options and limits that it began with, and what it has used counts.
 
     \b
         llm rlm resume
         llm rlm resume 6921
+        llm rlm resume 6921 -o max_cost 10
     """
     from llm_rlm.again import resumed
+    from llm_rlm.options import raised
 
-    resumed(journal, run, key, anyway)
+    resumed(journal, run, key, anyway, raised(options))
 
 
 @click.command()

@@ -30,7 +30,7 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Event):
-    """A run that was broken off goes on, from what the journal kept of it."""
+    """A run that was broken off, or ended, goes on, from what the journal kept of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from rlm_core.batch import CostReached, Outcome, Purse, Row, perform, run_id
 from rlm_core.home import home
 from rlm_core.journal import Journal, JournalError
+from rlm_core.journal.file import connect
 from rlm_core.rlm import RLM
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def _file(run: str) -> Path:
 def _bytes(journal: Journal) -> bytes:
     """The whole journal, with what is still in SQLite's log beside it."""
     try:
-        journal.connect().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connect(journal.path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return journal.path.read_bytes()
     except (JournalError, OSError):
         return b""

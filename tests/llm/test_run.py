@@ -216,9 +216,8 @@ def test_a_token_limit_stops_the_run(cli: Any, scripted: Any) -> None:
     scripted("base", steps(*[FIND] * 20))
     result = cli("-m", "rlm-base", "-o", "max_tokens", "2000", "Q", input=TEXT)
     assert (result.exit_code, result.stdout.strip()) == (4, "")
-    assert (
-        "Stopped by the limit of tokens; no answer was found so far; -o max_tokens raises it" in result.stderr
-    )
+    assert "Stopped by the limit of tokens; no answer was found so far; -o max_tokens" in result.stderr
+    assert "raises it, with llm rlm resume too" in result.stderr
 
 
 def test_sub_calls_over_their_limit_are_refused_and_the_run_goes_on(cli: Any, scripted: Any) -> None:

@@ -292,3 +292,44 @@ def test_a_replay_fails_where_calls_failed(cli: Any, ask: Any) -> None:
     assert "no such luck" in cli("rlm", "show").stdout
     result = cli("rlm", "replay")
     assert (result.exit_code, result.stdout) == (0, "sub-answer xyzzy\n"), result.stderr
+
+
+def test_a_run_that_a_limit_ended_goes_on_with_more(cli: Any, scripted: Any, journal: Path) -> None:
+    guess = "```repl\nSUBMIT('a guess')\n```"
+    chats = scripted("base", script(ASK, SUBMIT, guess))
+    ended = cli("-m", "rlm-base", "-o", "max_iterations", "1", "What is the magic word?", input=TEXT)
+    assert ended.exit_code == 4, ended.output
+    assert "-o max_iterations raises it" in ended.stderr
+    before = len(chats)
+    result = cli("rlm", "resume", "-o", "max_iterations", "5")
+    assert (result.exit_code, result.stdout) == (0, "sub-answer xyzzy\n"), result.output
+    assert len(chats) == before + 1
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    assert (row["status"], row["calls"], row["steps"]) == ("answered", before + 1, 2)
+    assert cli("rlm", "replay").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("-o", "max_sub_calls", "9"), "-o max_sub_calls: a run that goes on can be given max_iterations,"),
+        (("-o", "max_cost", "much"), "-o max_cost much: input should be a valid number"),
+        (("-o", "max_cost", "0"), "-o max_cost 0: input should be greater than 0"),
+    ],
+)
+def test_what_a_run_cannot_be_given_is_said(cli: Any, ask: Any, options: Any, told: str) -> None:
+    ask()
+    result = cli("rlm", "resume", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert told in result.stderr
+
+
+def test_a_run_that_a_process_is_still_at_is_not_removed(cli: Any, ask: Any, journal: Path) -> None:
+    ask()
+    with sqlite3.connect(journal) as db:
+        db.execute("UPDATE runs SET status = NULL, ended = NULL, pid = 1")
+    (row,) = json.loads(cli("rlm", "runs", "--json").stdout)
+    result = cli("rlm", "rm", row["id"])
+    assert result.exit_code == 1
+    assert "still running, in process 1" in result.stderr
+    assert cli("rlm", "rm", "--anyway", row["id"]).exit_code == 0
