@@ -12,7 +12,8 @@ dspy_rlm      dspy_rlm.RLM
 dspy          upstream's dspy.RLM, in Deno where there is one, else in our sandbox
 rlms          the official package; it runs the model's code in this process, without a sandbox
 oracle        the true answer: checks the suite, as 100%
-empty         no answer; heuristic: the task's simple rule; all_pairs: every pair.  What chance is worth
+empty         no answer; heuristic: the task's simple rule; all_pairs: every pair; majority: always the same.
+              What chance is worth
 """
 
 from __future__ import annotations
@@ -394,12 +395,23 @@ def heuristic(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
     return Outcome(answer, "not_found" if answer is None else "answered")
 
 
-def all_pairs(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
-    rule = get(sample.task).baselines.get("all_pairs")
-    return Outcome(rule(sample) if rule else "")
+def _rule(name: str) -> Perform:
+    """A baseline of the task's; of tasks that have none of that name, no answer."""
+
+    def rule(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
+        of_task = get(sample.task).baselines.get(name)
+        return Outcome(of_task(sample) if of_task else "")
+
+    return rule
 
 
-MODELLESS = {"oracle": oracle, "empty": empty, "heuristic": heuristic, "all_pairs": all_pairs}
+MODELLESS: dict[str, Perform] = {
+    "oracle": oracle,
+    "empty": empty,
+    "heuristic": heuristic,
+    "all_pairs": _rule("all_pairs"),
+    "majority": _rule("majority"),
+}
 METHODS: dict[str, Perform] = {
     "direct": _direct("ends"),
     "direct-head": _direct("head"),

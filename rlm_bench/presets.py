@@ -77,8 +77,7 @@ def _positions() -> Iterator[Cell]:
 def _scale() -> Iterator[Cell]:
     for size in SIZES:
         yield _cell("niah", 10, size=size, pos="random")
-        if "oolong_like" in names():
-            yield _cell("oolong_like", 10, size=size)
+        yield _cell("oolong_like", 10, size=size)
 
 
 def _seed() -> Iterator[Cell]:
@@ -96,3 +95,7 @@ def _seed() -> Iterator[Cell]:
     yield _cell("unanswerable", 10, size=50_000, kind="empty", told=False)  # E
     for hops in (1, 2):  # F
         yield _cell("multihop", 5, size=80_000, kind="table", hops=hops, people=5, layout="block")
+    for pos in (0.5, 0.99):  # B: its thousand records, and words of the same size
+        yield _cell("structured", 5, question="json_seed", pos=pos)
+        yield _cell("niah", 5, size=137_000, pos=pos, haystack="words", needle="number5")
+    yield _cell("structured", 5, question="json_seed", needle="int", outlier=True)

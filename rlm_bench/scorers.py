@@ -67,7 +67,8 @@ def plain(text: str) -> str:
 
 
 def abstains(text: str) -> bool:
-    return re.sub(r"[^a-z]", "", text.lower()) == "notfound"
+    """Whether it is the word for "not there", alone or before an explanation."""
+    return bool(re.match(r"\W*not_found\b", text.lower())) or plain(text) == "not found"
 
 
 def wrong(sample: Sample, found: str) -> str:

@@ -22,13 +22,13 @@ from rlm_bench.tasks.count import KINDS as COUNTS
 from rlm_bench.tasks.decoys import KINDS as DECOYS
 from rlm_bench.tasks.haystacks import HAYSTACKS
 from rlm_bench.tasks.niah import KINDS as NEEDLES
-from rlm_bench.tasks.placing import CUTS, DEPTHS
+from rlm_bench.tasks.placing import CUTS, DEPTHS, TENTHS
 from rlm_bench.tasks.structured import FLAWS, FORMATS
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "niah": [{"haystack": name} for name in HAYSTACKS]
     + [{"needle": kind} for kind in NEEDLES]
-    + [{"pos": pos} for pos in (*DEPTHS, *CUTS, "random")],
+    + [{"pos": pos} for pos in (*DEPTHS, *CUTS, *TENTHS, "random")],
     "niah_multi": [{"mode": mode} for mode in ("mk", "mv", "mq")]
     + [{"mode": "gather", "k": k} for k in (5, 20, 100)]
     + [{"haystack": "needles"}, {"haystack": "uuids", "needle": "uuid"}],

@@ -16,6 +16,9 @@ CUTS = tuple(f"cut:{k}/5" for k in range(1, 5)) + tuple(f"cut:{n}" for n in (2_0
 """Positions at which a cut falls inside the needle: at k fifths of the length, at a multiple of n
 characters."""
 
+TENTHS = tuple(f"cut:{k}/10" for k in (1, 3, 5, 7, 9))
+"""Those of a text cut in ten that are not fifths."""
+
 
 @dataclass(frozen=True)
 class Hay:

@@ -4,7 +4,7 @@ from rlm_bench import tasks
 from rlm_bench.samples import flat
 from rlm_bench.scorers import score
 from rlm_bench.tasks.haystacks import HAYSTACKS
-from rlm_bench.tasks.placing import CUTS, DEPTHS
+from rlm_bench.tasks.placing import CUTS, DEPTHS, TENTHS
 
 niah = tasks.get("niah")
 
@@ -27,7 +27,7 @@ def test_the_needle_is_where_it_was_put(haystack, pos):
 
 
 @pytest.mark.parametrize("haystack", HAYSTACKS)
-@pytest.mark.parametrize("pos", CUTS)
+@pytest.mark.parametrize("pos", [*CUTS, *TENTHS])
 def test_a_cut_falls_inside_the_needle(haystack, pos):
     sample = niah.sample(size=250_000, haystack=haystack, pos=pos)
     where, needle, text = pos.removeprefix("cut:"), sample.meta["needles"][0], flat(sample.context)
