@@ -1,5 +1,8 @@
 """Typed events: what happened in a run, in order.  Progress, trace, journal and viewer all read these.
 
+A new type is a class here: the journal keeps it and gives it back, listeners get it, and its `words` are told
+in the reasoning, in the terminal's tree and on the page.  What shows more of it than words is a case there.
+
 `path` is the place of the run in the tree of runs: () is the root, (2,) its second child, (2, 1) that
 one's first."""
 
@@ -16,6 +19,11 @@ Path = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Event:
     path: Path
+
+    @property
+    def words(self) -> str:
+        """What people are told of it where it is not shown in a way of its own; "": nothing."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,10 @@ class Noted(Event):
     """Something the user should know: a submission pushed back, a lost worker, history compacted."""
 
     text: str
+
+    @property
+    def words(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

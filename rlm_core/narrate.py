@@ -7,7 +7,6 @@ from rlm_core.events import (
     Chunk,
     Ended,
     Event,
-    Noted,
     Replied,
     Stepped,
     SubCalled,
@@ -63,13 +62,11 @@ class Narrator:
             case Stepped():
                 text = "\n".join(part for part in (event.output.rstrip("\n"), event.error) if part)
                 return _indented(_cut(text), pad + "> ") if text else ""
-            case Noted():
-                return f"{pad}({event.text})\n"
             case Ended() if event.path:
                 return f"{pad}[{_place(event)}{event.status}]\n"
             case Ended() if self._failure and self._failure not in event.reason:
                 return f"! {self._failure}\n"
-        return ""
+        return f"{pad}({event.words})\n" if event.words else ""
 
 
 def _place(event: Event) -> str:

@@ -16,7 +16,6 @@ from rlm_core.events import (
     Asking,
     Ended,
     Event,
-    Noted,
     Path,
     Replied,
     Resumed,
@@ -125,8 +124,9 @@ def _place(run: Trace, at: float, number: int, event: Event) -> None:
     if isinstance(event, Ended):
         run.end, run.status, run.answer, run.reason = at, event.status, event.answer, event.reason
         return
-    if not run.steps and isinstance(event, Noted):
-        run.notes.append(event.text)
+    if not isinstance(event, (Replied, SubCalled, ToolUsed, Stepped)):
+        if event.words:
+            (run.steps[-1] if run.steps else run).notes.append(event.words)
         return
     if not run.steps or (isinstance(event, Replied) and event.turn != run.steps[-1].turn):
         run.steps.append(Step(getattr(event, "turn", 0), at))  # the last ask is not announced
@@ -146,5 +146,3 @@ def _place(run: Trace, at: float, number: int, event: Event) -> None:
             step.code, step.output, step.error = event.code, event.output, event.error
             step.shown, step.seconds, step.end = event.shown, event.seconds, at
             step.looked = event.looked
-        case Noted():
-            step.notes.append(event.text)

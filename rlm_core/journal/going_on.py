@@ -24,6 +24,9 @@ from rlm_core.journal.made import About, about
 from rlm_core.journal.rows import Answers, Place, is_of_root, read_answer
 from rlm_core.requests import Failed
 
+GOING_ON = "('Asking', 'Replied', 'SubCalling', 'SubCalled', 'ToolUsed', 'Stepped')"
+"""Types of events that are told only as a run goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class GoingOn:
@@ -102,7 +105,7 @@ def _alive(pid: int) -> bool:
 def _failed_last(db: sqlite3.Connection, run: str, answers: Answers) -> set[Place]:
     """The places of calls that failed, and after which neither their run nor one above it went on."""
     failed = [place for place, answer in answers.items() if answer["kind"] == "Failed"]
-    told = _select(db, "events", run, "AND type NOT IN ('Ended', 'Resumed', 'Noted')") if failed else ()
+    told = _select(db, "events", run, f"AND type IN {GOING_ON}") if failed else ()
     latest: dict[str, tuple[int, int]] = {}  # of each path: number and order of its last event
     when = {}
     for order, event in enumerate(told):

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from rlm_core.events import Asking, Ended, Noted, Replied, Resumed, Started, Stepped, SubCalled
-from rlm_core.journal import About, Journal
+from dataclasses import dataclass
+
+from rlm_core.events import Asking, Ended, Event, Noted, Replied, Resumed, Started, Stepped, SubCalled
+from rlm_core.journal import About, Journal, rows
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
+from rlm_core.narrate import Narrator
+from rlm_core.page import page
 from rlm_core.sandbox.protocol import HostCall
 from rlm_core.trace import trace
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
+
+
+@dataclass(frozen=True, slots=True)
+class Slept(Event):
+    """A type of event that nothing else has heard of."""
+
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        return f"slept for {self.seconds:g} seconds"
 
 
 def traced(tmp_path, replies, cells, **more):
@@ -99,3 +114,39 @@ def test_a_note_on_the_inputs_makes_no_step():
 
 def test_there_may_be_nothing():
     assert trace([]) is None
+
+
+def test_a_new_type_of_event_is_kept_and_shown_wherever_events_are(tmp_path, monkeypatch):
+    """`rlm_core.events` is the one place that it takes."""
+    monkeypatch.setitem(rows.EVENT_TYPES, "Slept", Slept)  # as a class of that module is
+    journal = Journal(tmp_path / "journal.db")
+    recorder = journal.begin(About("python", "root", "sub", "Q?"), {"context": "text"}, 4)
+    cells = {"context": printed("seen"), "SUBMIT(x)": submitted("4711")}
+    played = stage([repl("context"), repl("SUBMIT(x)")], cells, record=recorder)
+    steps = played.run.steps
+
+    def sleeping():
+        replies = steps()
+        value = None
+        while True:
+            try:
+                item = replies.send(value)
+            except StopIteration as stop:
+                return stop.value
+            value = yield item
+            if isinstance(item, (Started, Replied)):
+                yield Slept((), 1.5 + isinstance(item, Replied))
+
+    played.tree.root.gen = sleeping()
+    played.play()
+    recorder.close()
+    row = journal.run(recorder.run)
+    assert [event for _, _, event in journal.events(row["id"]) if isinstance(event, Slept)] == [
+        event for event in played.events if isinstance(event, Slept)
+    ]
+    told = trace(journal.events(row["id"]))
+    assert told.notes == ["slept for 1.5 seconds"]
+    assert [step.notes for step in told.steps] == [["slept for 2.5 seconds"]] * 2
+    narrator = Narrator()
+    assert "(slept for 2.5 seconds)" in "".join(narrator.tell(event) for event in played.events)
+    assert page(journal, row).count("slept for 2.5 seconds") == 2
