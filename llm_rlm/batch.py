@@ -24,7 +24,7 @@ from rlm_core.sandbox.protocol import SandboxUnavailable
 
 if TYPE_CHECKING:
     from llm_rlm.settings import Settings
-    from rlm_core.on_ray import Cluster
+    from rlm_core.ray_pool import Cluster
 
 
 NAMES = {
@@ -105,7 +105,7 @@ def shared(path: Path | None) -> Any:
 
 
 def cluster(address: str | None) -> Cluster | None:
-    from rlm_core.on_ray import Cluster
+    from rlm_core.ray_pool import Cluster
 
     return Cluster(address) if address else None
 
@@ -133,7 +133,7 @@ def run(
     all is."""
     from tqdm import tqdm
 
-    from rlm_core.on_ray import ClusterError
+    from rlm_core.ray_pool import ClusterError
 
     total = _survey(rows(), answers)
     waiting: dict[str, str] = {}

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import click
 
+from llm_rlm.dollars import dollars
+
 
 @click.command(name="map")
 @click.argument("files", nargs=-1)
@@ -30,7 +32,7 @@ import click
 @click.option("--schema", help="JSON schema, or llm's short form of it, for each answer")
 @click.option("--key", help="API key to use")
 @click.option("--workers", type=click.IntRange(1), default=8, show_default=True, help="Runs at once")
-@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="Dollars for all rows together")
+@click.option("--max-cost", type=float, callback=dollars, help="Dollars for all rows together")
 @click.option("--retry-errors", is_flag=True, help="Ask the rows again that ended in an error")
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be read and what it may cost, and send nothing"

@@ -6,12 +6,12 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from llm_rlm.dollars import dollars
 from rlm_bench.plugin import HELP
 
 if TYPE_CHECKING:
@@ -146,7 +146,15 @@ def check(task: tuple[str, ...], seeds: int, size: int) -> None:
 @click.option(
     "--concurrency", type=click.IntRange(1), help="Samples at once; by default what the model bears"
 )
-@click.option("--max-cost", type=float, help="Dollars after which no sample is begun, where prices are known")
+@click.option(
+    "--max-cost",
+    type=float,
+    callback=dollars,
+    help="Dollars after which no sample is begun, where prices are known",
+)
+@click.option(
+    "--ray", "address", help="Run on a Ray cluster: its head's HOST:PORT, auto, or local for this machine"
+)
 @click.option("--dry-run", is_flag=True, help="Say how many samples, tokens and dollars, and send nothing")
 @click.option(
     "--resume",
@@ -159,7 +167,13 @@ def check(task: tuple[str, ...], seeds: int, size: int) -> None:
 @click.option("--sandbox", type=click.Choice(["auto", "weak"]), default="auto", help="As of rlm- models")
 @click.pass_context
 def run(
-    ctx: click.Context, /, resume: Path | None, concurrency: int | None, max_cost: float | None, **given: Any
+    ctx: click.Context,
+    /,
+    resume: Path | None,
+    concurrency: int | None,
+    max_cost: float | None,
+    address: str | None,
+    **given: Any,
 ) -> None:
     """
     Run methods on samples; every sample is kept as it is done
@@ -193,7 +207,7 @@ def run(
     if dry:
         click.echo(setup.forecast())
         return
-    setup.run(folder, concurrency, max_cost)
+    setup.run(folder, concurrency, max_cost, address)
 
 
 class Setup:
@@ -222,13 +236,16 @@ class Setup:
         self.jobs: list[Job] = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
         self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
 
-    def run(self, folder: Path, concurrency: int | None, max_cost: float | None) -> None:
+    def run(self, folder: Path, concurrency: int | None, max_cost: float | None, address: str | None) -> None:
         from rlm_bench import rows, runner
         from rlm_bench.progress import Progress, clock
+        from rlm_core.ray_pool import Cluster
 
         at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
+        cluster = Cluster(address) if address else None
+        work = runner.Work(self.models.with_keys() if cluster else self.models, self.settings, folder.name)
         try:
-            with rows.Folder(folder) as kept:
+            with runner.places(work, cluster) as places, rows.Folder(folder) as kept:
                 before = rows.read(folder)
                 todo = list(
                     runner.left_to_do(
@@ -242,7 +259,6 @@ class Setup:
                 click.echo(
                     f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
                 )
-                perform = partial(_perform, models=self.models, settings=self.settings, run=folder.name)
                 with Progress(tally) as progress:
 
                     def keep(row: rows.Row) -> None:
@@ -251,7 +267,7 @@ class Setup:
 
                     runner.run(
                         todo,
-                        perform,
+                        places,
                         keep,
                         tally,
                         concurrency=at_once,
@@ -312,12 +328,6 @@ class Setup:
         return forecast(self.jobs, self.root, self.sub, self.settings)
 
 
-def _perform(job: Job, cost: float | None, models: Models, settings: Any, run: str) -> Any:
-    from rlm_bench.runner import perform_one
-
-    return perform_one(job, models, settings, run, cost)
-
-
 def _version(version: Callable[[str], str], name: str) -> str | None:
     from importlib.metadata import PackageNotFoundError
 
@@ -350,7 +360,7 @@ def _name(given: dict[str, Any]) -> str:
 
 def _nothing_else(ctx: click.Context) -> None:
     """A run that goes on is described by its config.json alone."""
-    free = {"resume", "concurrency", "max_cost", "dry_run"}
+    free = {"resume", "concurrency", "max_cost", "address", "dry_run"}
     given = [
         param
         for param in ctx.command.params
@@ -435,8 +445,18 @@ def _say(error: Exception, *more: type[Exception]) -> None:
     from rlm_bench.rows import RowsError
     from rlm_bench.samples import BuildError
     from rlm_core.lms import LMCallError
+    from rlm_core.ray_pool import ClusterError
     from rlm_core.strategies import StrategyError
 
-    known = (MethodFailed, ModelNotFound, RowsError, BuildError, LMCallError, StrategyError, *more)
+    known = (
+        MethodFailed,
+        ModelNotFound,
+        RowsError,
+        BuildError,
+        LMCallError,
+        StrategyError,
+        ClusterError,
+        *more,
+    )
     if isinstance(error, known):
         raise click.ClickException(str(error)) from None

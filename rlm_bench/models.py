@@ -8,16 +8,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlm_core.limits import Budget, Limits, RunUsage
 from rlm_core.lms import LM, Completion, Message, ScriptedLM, Usage, estimate_tokens
 from rlm_core.loop import DEFAULT_WINDOW
-
-if TYPE_CHECKING:
-    pass
 
 
 class ModelNotFound(ValueError):
@@ -26,14 +23,23 @@ class ModelNotFound(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """A model by name: one of llm's, or "scripted".  `options` are llm's, as (name, value)."""
+    """A model by name: one of llm's, or "scripted".
+
+    options  llm's, as (name, value)
+    key      None: the one that is stored where it is asked"""
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
+    key: str | None = field(default=None, repr=False, compare=False)
 
     def lm(self) -> LM:
         """Raises ModelNotFound."""
         return _found(self)
+
+    def with_key(self) -> Model:
+        """With the key that is stored here.  Raises ModelNotFound."""
+        callee = getattr(self.lm(), "callee", None)
+        return self if callee is None else replace(self, key=callee.check_key())
 
 
 SCRIPTED = Model("scripted")
@@ -57,7 +63,7 @@ def _found(model: Model) -> LM:
         options = pair.model.Options(**given).model_dump(
             exclude_unset=True
         )  # checked, and of their own types
-        callee = Callee(pair, options=options)
+        callee = Callee(pair, model.key, options)
         callee.check_key()
     except llm.NeedsKeyException as error:
         raise ModelNotFound(str(error)) from None

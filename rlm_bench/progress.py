@@ -63,7 +63,7 @@ class Progress:
         )
         if tally.cost:
             parts.append(f"${tally.cost:.4f}" + (" and more" if tally.unpriced else ""))
-        now = next(iter(list(tally.working.values())), None)
+        now = next(iter(tally.working), None)
         if now:
             parts.append(f"{now.spec.task} by {now.method}")
         return " · ".join(parts)

@@ -1,18 +1,16 @@
 """Running a plan: which samples, by which methods, in which order, and what is left of each.
 
-`perform_one` is a plain function of plain data, so that any engine may call it: the threads here, or machines
-elsewhere."""
+`perform_one` is a plain function of plain data, so that it can be called anywhere: on threads here, or as
+tasks on a Ray cluster."""
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import copy_context
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_bench import methods, rows, scorers, tasks
 from rlm_bench.methods import Outcome, Setting, Settings
@@ -20,7 +18,11 @@ from rlm_bench.models import SCRIPTED, Model
 from rlm_bench.presets import Preset
 from rlm_bench.rows import Row
 from rlm_bench.samples import Sample, flat
-from rlm_core.lms import LM, estimate_tokens, stopping
+from rlm_core.lms import LM, estimate_tokens
+from rlm_core.pool import CostReached, Places, Purse, Threads, performed
+
+if TYPE_CHECKING:
+    from rlm_core.ray_pool import Cluster
 
 ERRORS_IN_A_ROW = 10  # that end a run: what fails so often will not work the next time
 DEFAULTS = Settings()
@@ -62,6 +64,11 @@ class Models:
         """Raises ModelNotFound."""
         root = _lm(self.root)
         return root, root if self.sub is None else _lm(self.sub)
+
+    def with_keys(self) -> Models:
+        """With the keys that are stored here, to be taken elsewhere.  Raises ModelNotFound."""
+        root = self.root.with_key() if isinstance(self.root, Model) else self.root
+        return Models(root, self.sub.with_key() if isinstance(self.sub, Model) else self.sub)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -217,7 +224,7 @@ class Tally:
     errors: int = 0
     cost: float = 0.0
     unpriced: bool = False
-    working: dict[int, Job] = field(default_factory=dict)
+    working: dict[Job, None] = field(default_factory=dict)  # in the order in which they were begun
     failing: int = 0  # errors in a row
     stopped: str = ""  # why, where it was before the end
 
@@ -231,12 +238,38 @@ class Tally:
             self.stopped = f"{self.failing} samples in a row failed, the last with: {row.reason}"
 
 
-Perform = Callable[[Job, float | None], Row]
+@dataclass(frozen=True)
+class Work:
+    """How the jobs of a run become rows."""
+
+    models: Models
+    settings: Settings
+    run: str
+
+    def __call__(self, job: Job, cost: float | None) -> Row:
+        return perform_one(job, self.models, self.settings, self.run, cost)
+
+    def lost(self, job: Job, why: str) -> Row:
+        """The row of a job that was begun and never ended."""
+        setting = Setting(*self.models.lms(), self.settings)
+        return row_of(job, job.spec.sample(), setting, self.models, Outcome(None, "error", why), self.run)
+
+
+@contextmanager
+def places(work: Work, cluster: Cluster | None) -> Iterator[Places[Job, Row]]:
+    """Where jobs are done: threads here, or a Ray cluster.  Raises ClusterError."""
+    if cluster is None:
+        yield Threads(work)
+        return
+    from rlm_core.ray_pool import Tasks, connected
+
+    with connected(cluster) as ray:
+        yield Tasks(ray, cluster, work, lambda job: (job,), work.lost)
 
 
 def run(
     jobs: Iterable[Job],
-    perform: Perform,
+    places: Places[Job, Row],
     keep: Callable[[Row], None],
     tally: Tally,
     *,
@@ -244,62 +277,31 @@ def run(
     max_cost: float | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Performs all jobs, some at once, each on a thread, and hands each row to `keep`, one at a time.
+    """Performs all jobs, some at once, and hands each row to `keep` before the next job is begun.
 
-    perform   what makes a row of a job and of the dollars that it may cost
     max_cost  no job is begun once so much is spent, and each begun may spend a share of what is left
     tick      called a few times a second
 
     Ends early, with `tally.stopped` saying why, by the cost or by too many errors in a row.  Raises what
-    `perform` raises.  After an exception, KeyboardInterrupt too, nothing more is begun, and calls that wait
+    the work raises.  After an exception, KeyboardInterrupt too, nothing more is begun, and calls that wait
     are given up."""
-    todo = iter(list(jobs))
-    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-    stop, lock = threading.Event(), threading.Lock()
 
-    def next_job(worker: int) -> tuple[Job, float | None] | None:
-        with lock:
-            left = None if max_cost is None else max_cost - tally.cost
-            if left is not None and left <= 0:
-                tally.stopped = f"${max_cost:g} is spent"
-            job = None if stop.is_set() or tally.stopped else next(todo, None)
-            if job is None:
-                return None
-            tally.working[worker] = job
-            return job, None if left is None else left / concurrency
+    def begun() -> Iterator[Job]:
+        for job in jobs:
+            tally.working[job] = None
+            yield job
 
-    def work(worker: int) -> None:
-        stopping.set(stop)
-        try:
-            while given := next_job(worker):
-                row = perform(*given)
-                with lock:  # kept before the next is begun
-                    if stop.is_set():
-                        break
-                    keep(row)
-                    tally.add(row)
-        except BaseException as error:
-            ends.put(error)
-        finally:
-            tally.working.pop(worker, None)
-            ends.put(None)
-
-    for worker in range(concurrency):
-        # daemons: a call that hangs keeps no process alive
-        threading.Thread(target=copy_context().run, args=(work, worker), daemon=True).start()
-    at_work = concurrency
+    purse = Purse(None if max_cost is None else max(0.0, max_cost - tally.cost), concurrency)
     try:
-        while at_work:
-            try:
-                error = ends.get(timeout=0.25)
-            except queue.Empty:
-                tick()
-                continue
-            if error is not None:
-                raise error
-            at_work -= 1
-    finally:
-        stop.set()
+        with closing(performed(begun(), places, concurrency, purse, lambda row: row.cost_usd, tick)) as done:
+            for job, row in done:
+                del tally.working[job]
+                keep(row)
+                tally.add(row)
+                if tally.stopped:
+                    break
+    except CostReached:
+        tally.stopped = f"${max_cost:g} is spent"
     tick()
     return tally
 

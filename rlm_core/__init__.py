@@ -18,6 +18,7 @@ from rlm_core.rlm import RLM
 from rlm_core.strategies import Strategy
 
 if TYPE_CHECKING:
+    from rlm_core.batch import Row, map_runs
     from rlm_core.local import LocalLM
     from rlm_core.openai_chat import OpenAIChat
 
@@ -32,12 +33,14 @@ __all__ = [
     "LocalLM",
     "OpenAIChat",
     "Result",
+    "Row",
     "ScriptedLM",
     "Strategy",
     "Usage",
+    "map_runs",
 ]
 
-_ON_FIRST_USE = {"OpenAIChat": "openai_chat", "LocalLM": "local"}
+_ON_FIRST_USE = {"OpenAIChat": "openai_chat", "LocalLM": "local", "Row": "batch", "map_runs": "batch"}
 
 
 def __getattr__(name: str) -> Any:

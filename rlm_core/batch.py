@@ -15,26 +15,25 @@ The backend "threads" is this process; "ray" is a Ray cluster, or Ray on this ma
 
 from __future__ import annotations
 
-import contextvars
 import hashlib
 import os
-import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlm_core.context import Context, ContextError
-from rlm_core.lms import stopping
 from rlm_core.loop import Result
+from rlm_core.pool import CostReached, Purse, Threads, performed
 from rlm_core.rlm import RLM
 from rlm_core.sandbox.protocol import SandboxError, SandboxUnavailable
 
 if TYPE_CHECKING:
-    from rlm_core.on_ray import Cluster
+    from rlm_core.ray_pool import Cluster
+
+__all__ = ["CostReached", "Outcome", "Remote", "Row", "map_runs"]
 
 WORKERS = 8  # runs at once
-LEAST = 1e-4  # dollars: with less left of `max_cost`, no further run is begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,6 @@ class Outcome:
         return cls(row.id, None, "error", reason)
 
 
-class CostReached(Exception):
-    """The `max_cost` of a batch is spent; the rows that are left were not begun."""
-
-
 def map_runs(
     rows: Iterable[Row],
     rlm: RLM | Callable[[], RLM],
@@ -105,6 +100,7 @@ def map_runs(
     name: str = "",
     max_cost: float | None = None,
     cluster: Cluster | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Generator[Outcome, None, None]:
     """An outcome for each row, as it ends.
 
@@ -115,26 +111,24 @@ def map_runs(
     max_cost  dollars for the whole batch, where prices are known.  Each run may use a share of what is left.
               Raises CostReached when it is spent, after the outcomes of what was begun
     cluster   for Ray: where it is
+    tick      called a few times a second
 
-    Closing the iterator, or an exception in its caller, ends all runs within a second.  Raises
-    SandboxUnavailable where no row can be run."""
+    Rows are taken, and runs begun, when an outcome is asked for.  Closing the iterator, or an exception in
+    its caller, ends all runs within a second.  Raises SandboxUnavailable where no row can be run."""
     if workers < 1:
         raise ValueError(f"workers={workers}: must be at least 1")
+    if backend not in ("threads", "ray"):
+        raise ValueError(f"backend={backend!r}: must be 'threads' or 'ray'")
     if backend == "ray":
         from rlm_core import on_ray
 
-        yield from on_ray.map_runs(
-            rows, rlm, workers, name, Purse(max_cost, workers), cluster or on_ray.Cluster()
-        )
+        yield from on_ray.map_runs(rows, rlm, workers, name, max_cost, cluster, tick)
         return
-    if backend != "threads":
-        raise ValueError(f"backend={backend!r}: must be 'threads' or 'ray'")
     ours = rlm if isinstance(rlm, RLM) else rlm()
-
-    def work(row: Row, share: float | None) -> Outcome:
-        return perform(ours, row, share, run_id(name, row, ours))
-
-    yield from _on_threads(rows, work, workers, Purse(max_cost, workers), ours.limits.cost)
+    places = Threads[Row, Outcome](lambda row, share: perform(ours, row, share, run_id(name, row, ours)))
+    purse = Purse(max_cost, workers, ours.limits.cost)
+    for _, outcome in performed(rows, places, workers, purse, lambda outcome: outcome.cost, tick):
+        yield outcome
 
 
 def perform(rlm: RLM, row: Row, cost: float | None, run: str = "") -> Outcome:
@@ -214,87 +208,3 @@ def _fetched(url: str) -> Any:
         raise ContextError(f"{url}: {error}") from error
     except Exception as error:  # each protocol has errors of its own
         raise ContextError(f"{url} cannot be read: {error or type(error).__name__}") from error
-
-
-class Purse:
-    """The dollars of a batch.  Each run takes an even share of what is not yet spoken for, and gives back
-    what it did not spend; so what is spent never exceeds the whole, and all places can be used.  One thread
-    at a time."""
-
-    def __init__(self, whole: float | None, places: int):
-        self.left = whole
-        self._free = places
-
-    def take(self, limit: float | None) -> float | None:
-        """Dollars for one run, at most its own limit.  Raises CostReached."""
-        if self.left is None:
-            return limit
-        if self.left < LEAST:
-            raise CostReached
-        share = self.left / self._free if limit is None else min(limit, self.left / self._free)
-        self.left -= share
-        self._free -= 1
-        return share
-
-    def give_back(self, share: float | None, spent: float | None) -> None:
-        if self.left is not None:
-            self.left += (share or 0.0) - (spent or 0.0)
-            self._free += 1
-
-
-def _on_threads(
-    rows: Iterable[Row],
-    work: Callable[[Row, float | None], Outcome],
-    workers: int,
-    purse: Purse,
-    limit: float | None,
-) -> Iterator[Outcome]:
-    taking = threading.Lock()  # rows and purse
-    stop = threading.Event()
-    done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
-    waiting = iter(rows)
-
-    def serve() -> None:
-        stopping.set(stop)
-        try:
-            while not stop.is_set():
-                with taking:
-                    row = next(waiting, None)
-                    if row is None:
-                        return
-                    share = purse.take(limit)
-                outcome = work(row, share)
-                with taking:
-                    purse.give_back(share, outcome.cost)
-                if not stop.is_set():
-                    done.put(outcome)
-        except BaseException as error:
-            done.put(error)
-        finally:
-            done.put(None)
-
-    threads = [
-        threading.Thread(target=contextvars.copy_context().run, args=(serve,), name="rlm-run", daemon=True)
-        for _ in range(workers)
-    ]
-    for thread in threads:
-        thread.start()
-    reached = None
-    try:
-        running = workers
-        while running:
-            item = done.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, CostReached):
-                reached = item
-            elif isinstance(item, BaseException):
-                raise item
-            else:
-                yield item
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(1.0)
-    if reached:
-        raise reached

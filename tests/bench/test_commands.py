@@ -72,6 +72,28 @@ def test_smoke_runs_offline_and_its_report_can_be_made_from_its_rows_alone(here)
     assert "have no sample" not in said("compare", "elsewhere", "elsewhere/samples.jsonl").stdout
 
 
+def test_on_ray_the_rows_are_the_same(here):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'llm-rlm[ray]'")
+    what = ("--task", "niah", "--task", "shapes", "--n", "2", "--method", "rlm0", "--method", "rag")
+    said("run", *what, "--dir", "threads")
+    said("run", *what, "--dir", "ray", "--ray", "local")
+
+    def made(folder):
+        own = {"run", "wall_s", "ttfa_s"}
+        lines = (json.loads(one.line()) for one in rows.read(here / folder))
+        return {line["key"]: {name: line[name] for name in line.keys() - own} for line in lines}
+
+    assert len(made("threads")) == 8
+    assert made("threads") == made("ray")
+
+
+def test_a_cluster_that_is_not_there_is_said(here):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'llm-rlm[ray]'")
+    told = refused("run", "--task", "niah", "--dir", "run", "--ray", "127.0.0.1:9")
+    assert told.startswith("no Ray cluster at 127.0.0.1:9")
+    assert not (here / "run").exists()
+
+
 def test_a_run_that_is_whole_has_nothing_left_to_do(here):
     said("run", "--task", "niah", "--method", "oracle", "--n", "3", "--dir", "run")
     before = (here / "run" / rows.SAMPLES).read_text()

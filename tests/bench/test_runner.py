@@ -10,6 +10,7 @@ from rlm_bench.presets import Cell, Preset, presets
 from rlm_bench.rows import Folder, Row, RowsError
 from rlm_bench.runner import Job, Models, Spec, Tally, left_to_do, perform_one, plan
 from rlm_core.lms import LMCallError, ScriptedLM
+from rlm_core.pool import Threads
 
 SMALL = Preset("small", "", [Cell("niah", 3, {"pos": 0.1}), Cell("niah", 2, {"pos": 0.9})])
 
@@ -126,7 +127,7 @@ def test_only_what_has_no_score_yet_is_left_to_do():
 
 def go(jobs, perform, **options):
     kept, tally = [], Tally(len(jobs))
-    runner.run(jobs, perform, kept.append, tally, **options)
+    runner.run(jobs, Threads(perform), kept.append, tally, **options)
     return kept, tally
 
 
@@ -174,5 +175,5 @@ def test_what_would_fail_for_every_job_is_raised_and_what_was_done_is_kept():
         return row(number=job.spec.index)
 
     with pytest.raises(LMCallError, match="no key"):
-        runner.run(JOBS, perform, kept.append, Tally(30))
+        runner.run(JOBS, Threads(perform), kept.append, Tally(30))
     assert [one.index for one in kept] == [0, 1]

@@ -15,12 +15,18 @@ from stub_server import Reply, StubServer
 
 from rlm_core import RLM, OpenAIChat
 from rlm_core.batch import Outcome, Row, map_runs
-from rlm_core.on_ray import Cluster, ClusterError
+from rlm_core.ray_pool import Cluster, ClusterError
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'llm-rlm[ray]'")
 
 KEY = "sk-of-nobody-51f0c2"
-CPUS = 0.25
+CPUS = 0.5
+SOON = {  # a node that died is missed within a second or two, not after Ray's usual fifteen
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 300,
+    "health_check_timeout_ms": 1000,
+    "health_check_failure_threshold": 4,
+}
 
 
 def answer(body: dict[str, Any]) -> Reply:
@@ -56,7 +62,7 @@ def cluster(folder: Path) -> Iterator[Any]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("RAY_TQDM_PATCH_PRINT", "0")
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes know nothing of the tests
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": SOON})
     yield nodes
     nodes.shutdown()
     patch.undo()

@@ -1,0 +1,174 @@
+"""Work done many at once, on what money there is: the one loop under batches of runs (`rlm_core.batch`) and
+benchmarks.  What does it are places: threads of this process, or tasks on a Ray cluster
+(`rlm_core.ray_pool`).
+
+Items are taken as places come free, on the thread of whoever iterates, so they are never all held at once,
+and what came of one is taken before the next is begun."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from rlm_core.lms import stopping
+
+LEAST = 1e-4  # dollars: with less left, nothing further is begun
+TICK = 0.2  # seconds between two looks at what goes on
+CLOSE = 1.0  # seconds that threads have to end
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class CostReached(Exception):
+    """The `max_cost` of a batch is spent; the items that are left were not begun."""
+
+
+class Purse:
+    """The dollars of a batch.  Each item takes an even share of what is not yet spoken for, and gives back
+    what it did not spend; so what is spent never exceeds the whole, and all places can be used.
+
+    whole   None: without end
+    places  items at once
+    limit   the most that one item may take
+
+    Raises ValueError for what is no amount of dollars."""
+
+    def __init__(self, whole: float | None, places: int, limit: float | None = None):
+        if whole is not None and not 0 <= whole < math.inf:
+            raise ValueError(f"max_cost={whole}: must be a finite number of dollars, and not negative")
+        self.left = whole
+        self.limit = limit
+        self._free = places
+
+    @property
+    def spent(self) -> bool:
+        return self.left is not None and self.left < LEAST
+
+    def take(self) -> float | None:
+        if self.left is None:
+            return self.limit
+        share = self.left / self._free
+        if self.limit is not None:
+            share = min(self.limit, share)
+        self.left -= share
+        self._free -= 1
+        return share
+
+    def give_back(self, share: float | None, spent: float | None) -> None:
+        if self.left is not None:
+            self.left += (share or 0.0) - (spent or 0.0)
+            self._free += 1
+
+
+class Places(ABC, Generic[T, R]):
+    """Where work is done."""
+
+    @abstractmethod
+    def begin(self, item: T, share: float | None) -> None: ...
+
+    @abstractmethod
+    def ended(self) -> Iterator[tuple[T, float | None, R]]:
+        """Items with their shares and results, as far as they have ended, after a little waiting.  Raises
+        what the work raised."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends what is still going on, within a second."""
+
+
+def performed(
+    items: Iterable[T],
+    places: Places[T, R],
+    at_once: int,
+    purse: Purse,
+    spent: Callable[[R], float | None],
+    tick: Callable[[], None] = lambda: None,
+) -> Generator[tuple[T, R], None, None]:
+    """Each item with its result, as it ends.
+
+    spent  dollars that a result cost; None where that is not known
+    tick   called a few times a second
+
+    Raises CostReached when the purse is empty, after the results of what was begun."""
+    waiting, out, more = iter(items), 0, True
+    try:
+        while more or out:
+            while more and out < at_once and not purse.spent:
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    more = False
+                    break
+                places.begin(item, purse.take())
+                out += 1
+            if more and not out:
+                if next(waiting, None) is None:
+                    return
+                raise CostReached
+            for item, share, result in places.ended():
+                out -= 1
+                purse.give_back(share, spent(result))
+                yield item, result
+            tick()
+    finally:
+        places.close()
+
+
+class Threads(Places[T, R]):
+    """Daemon threads of this process: a call that hangs keeps no process alive.  They see the caller's
+    context variables, and `lms.stopping` when they shall end.
+
+    work  makes a result of an item, and of the dollars that it may cost"""
+
+    def __init__(self, work: Callable[[T, float | None], R]):
+        self._work = work
+        self._todo: queue.SimpleQueue[tuple[T, float | None] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[T, float | None, R] | BaseException] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._out = 0
+
+    def begin(self, item: T, share: float | None) -> None:
+        self._out += 1
+        if self._out > len(self._threads):
+            run = contextvars.copy_context().run
+            self._threads.append(
+                threading.Thread(target=run, args=(self._serve,), name="rlm-run", daemon=True)
+            )
+            self._threads[-1].start()
+        self._todo.put((item, share))
+
+    def ended(self) -> Iterator[tuple[T, float | None, R]]:
+        try:
+            found = self._done.get(timeout=TICK)
+        except queue.Empty:
+            return
+        if isinstance(found, BaseException):
+            raise found
+        self._out -= 1
+        yield found
+
+    def close(self) -> None:
+        self._stop.set()
+        for _ in self._threads:
+            self._todo.put(None)
+        until = time.monotonic() + CLOSE
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _serve(self) -> None:
+        stopping.set(self._stop)
+        try:
+            while given := self._todo.get():
+                if self._stop.is_set():
+                    return
+                self._done.put((*given, self._work(*given)))
+        except BaseException as error:
+            self._done.put(error)
