@@ -1,12 +1,11 @@
-"""Classes as a cell sees them: `type(x)` without metaclasses, and a check on every class statement."""
+"""Types as a cell sees them: `type(x)` without metaclasses."""
 
 from __future__ import annotations
 
-import builtins
 import types
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from .names import SANDBOX_MODULE, is_dunder, is_reserved
+from .names import SANDBOX_MODULE
 
 
 def made_here(cls: type) -> bool:
@@ -78,34 +77,3 @@ def type_of(instance: object) -> object:
     if cls not in _opaque_types:
         _opaque_types[cls] = _OpaqueType(cls)
     return _opaque_types[cls]
-
-
-def build_class(body: Any, name: str, /, *bases: Any, **keywords: Any) -> type:
-    """`__build_class__` of the cells' namespace: what the policy cannot see at compile time.
-
-    Bases are values, so `class M(type)` and `class S(super)` are found here; and so are the names in
-    `__slots__`, which become attributes without ever being identifiers."""
-    for base in bases:
-        if base is Type:
-            raise TypeError("metaclasses are not available: use a class decorator")
-        if base is super or base is property:
-            raise TypeError(f"{base.__name__} cannot be a base class here")
-    cls: type = builtins.__build_class__(body, name, *bases, **keywords)
-    if isinstance(cls, type) and "__slots__" in vars(cls):
-        _settle_slots(cls)
-    return cls
-
-
-def _settle_slots(cls: type) -> None:
-    """Checks the names, and replaces the container by a tuple: `copy` reads `__slots__` again for every
-    object, and would believe a list that has changed since."""
-    slots = vars(cls)["__slots__"]
-    if type(slots) is str:
-        slots = (slots,)
-    if type(slots) not in (tuple, list, dict, set, frozenset):
-        raise TypeError("__slots__ must be a tuple of names")
-    names = tuple(slots)
-    for name in names:
-        if type(name) is not str or is_reserved(name) or (is_dunder(name) and name != "__dict__"):
-            raise TypeError(f"{name!r} cannot be a slot here")
-    type.__setattr__(cls, "__slots__", names)

@@ -20,6 +20,7 @@ from typing import Any
 from .classes import made_here, type_of
 from .names import (
     ENUM_ATTRIBUTES,
+    FORMATS,
     NAMEDTUPLE_ATTRIBUTES,
     READABLE_DUNDERS,
     REFUSED_ATTRIBUTES,
@@ -181,6 +182,8 @@ def guarded_setattr(obj: Any, name: str, value: Any, /) -> None:
 
 
 def guarded_delattr(obj: Any, name: str, /) -> None:
+    if name in FORMATS:
+        raise AttributeError(f"{name} cannot be deleted: it would uncover the real one of a base class")
     delattr(writable(obj), _settable(name))
 
 
@@ -200,9 +203,9 @@ def _settable(name: str) -> str:
 def _format_rule(obj: Any, value: Any) -> Any:
     """`str.format` reads attributes and items named in its template, in C."""
     kind = type(value)
-    if kind not in (types.BuiltinMethodType, types.MethodDescriptorType) or value.__name__ not in _FORMATS:
+    if kind not in (types.BuiltinMethodType, types.MethodDescriptorType) or value.__name__ not in FORMATS:
         return value
-    guarded = _FORMATS[value.__name__]
+    guarded = GUARDED_FORMATS[value.__name__]
     return guarded if kind is types.MethodDescriptorType else _bound(guarded, value.__self__)
 
 
@@ -274,7 +277,10 @@ def _copy_rule(obj: Any, value: Any) -> Any:
     return value if type(obj) is types.ModuleType else _for_instances(value)
 
 
-_FORMATS: dict[str, Callable[..., str]] = {"format": _guarded_format, "format_map": _guarded_format_map}
+GUARDED_FORMATS: dict[str, Callable[..., str]] = {
+    "format": _guarded_format,
+    "format_map": _guarded_format_map,
+}
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
     "format": _format_rule,
     "format_map": _format_rule,

@@ -71,7 +71,9 @@ REFUSED_ATTRIBUTES = (
 """Public names that lead from a generator, coroutine or traceback to a frame, and from there to everything;
 and from a property of the host's to its functions."""
 
-GUARDED_ATTRIBUTES = frozenset({"format", "format_map", "obj", "mro", "register", "evaluate", "copy"})
+FORMATS = frozenset({"format", "format_map"})
+
+GUARDED_ATTRIBUTES = FORMATS | {"obj", "mro", "register", "evaluate", "copy"}
 """Other public names that are harmless on most objects and a way out on some: judged at run time, by what
 they give."""
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from . import futures, guards, stand_ins
-from .classes import GIVEN_TYPES, Type, build_class, type_of
+from .class_statements import build_class
+from .classes import GIVEN_TYPES, Type, type_of
 from .facades import Facades, facade, standard_members
 from .names import SANDBOX_MODULE
 from .policy import compile_cell

@@ -39,6 +39,7 @@ from .names import (
     DEFINABLE_CLASS_NAMES,
     ENUM_ATTRIBUTES,
     ENUM_HOOKS,
+    FORMATS,
     GUARDED_ATTRIBUTES,
     NAMEDTUPLE_ATTRIBUTES,
     READABLE_DUNDERS,
@@ -81,7 +82,6 @@ INSTEAD_OF_DUNDER = {
     "__context__": "keep the exception under a name",
     "__traceback__": "use traceback.format_exc()",
 }
-FORMATS = frozenset({"format", "format_map"})
 CLASS_KEYWORDS = frozenset({"total"})  # of TypedDict
 SELF_MATCHING = {
     "bool",
@@ -212,6 +212,8 @@ class _Policy(RestrictingNodeTransformer):
             self._refuse_dunder(node, name)
         elif name in REFUSED_ATTRIBUTES or (is_reserved(name) and name not in ENUM_ATTRIBUTES):
             self.error(node, f"{name} is not available: the sandbox cannot be inspected")
+        elif name in FORMATS and isinstance(node.ctx, ast.Del):
+            self.error(node, f"{name} cannot be deleted: it would uncover the real one of a base class")
         node = self.node_contents_visit(node)
         if not reads:
             node.value = _hook("_write_", node.value)

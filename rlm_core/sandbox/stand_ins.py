@@ -12,9 +12,11 @@ import dataclasses
 import enum
 import functools
 import types
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from .class_statements import guard_formats
 from .classes import made_here
 from .guards import guarded_getattr, guarded_setattr
 from .names import SANDBOX_MODULE
@@ -97,7 +99,15 @@ def deepcopy(x: T, memo: None = None) -> T:
 
 def dataclass(cls: Any = None, /, **options: Any) -> Any:
     def decorate(cls: Any) -> Any:
-        return dataclasses.dataclass(_own_class(cls, "dataclass"), **options)
+        _own_class(cls, "dataclass")
+        # `dataclass` executes source that it makes of the names of the fields.  Those of a class statement
+        # are identifiers; `TypedDict("T", {text: int})` and `NamedTuple("T", [(text, int)])` take any text.
+        if typing.is_typeddict(cls) or issubclass(cls, tuple):
+            raise TypeError("dataclass decorates an ordinary class, not a TypedDict or a NamedTuple")
+        made = dataclasses.dataclass(cls, **options)
+        if issubclass(made, str):
+            guard_formats(made)  # `format: str = field()` has taken what stood there
+        return made
 
     return decorate if cls is None else decorate(cls)
 
@@ -123,12 +133,39 @@ def namedtuple(
 
 
 class _EnumType(enum.EnumType):
+    def __new__(metacls, name: str, bases: tuple[type, ...], namespace: Any, **options: Any) -> Any:
+        of_cells = (vars(cls) for base in bases for cls in base.__mro__ if made_here(cls))
+        for names in (namespace, *of_cells):
+            if names.get("__new__", enum.Enum.__new__) is not enum.Enum.__new__:
+                dict.__setitem__(namespace, "__new__", _making_members(names["__new__"]))
+                break
+        return super().__new__(metacls, name, bases, namespace, **options)
+
     def __call__(cls, value: Any, *arguments: Any, **options: Any) -> Any:
         if cls.__members__ or not (arguments or "names" in options):
             return super().__call__(value, *arguments)
         names = options["names"] if "names" in options else arguments[0]
         kept = {key: options[key] for key in ("type", "start", "boundary") if key in options}
         return super().__call__(value, _members(names), module=SANDBOX_MODULE, **kept)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return cls.__subclasscheck__(type(instance))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(_STANDS_FOR.get(cls, cls), subclass)
+
+
+def _making_members(new: Any) -> Callable[..., Any]:
+    """`enum` sets attributes on whatever `__new__` gives, and calls its `__init__`: it must be a member."""
+    function = getattr(new, "__func__", new)  # of a staticmethod
+
+    def __new__(cls: type, *args: Any, **options: Any) -> Any:
+        member = function(cls, *args, **options)
+        if type(member) is not cls:
+            raise TypeError(f"__new__ must give a new member of {cls.__name__}")
+        return member
+
+    return __new__
 
 
 def _members(names: Any) -> list[Any]:
@@ -145,24 +182,30 @@ def _members(names: Any) -> list[Any]:
     return members
 
 
+# Each has one base only: `enum` asks the last one for `auto()`, and for how members are shown.
+
+
 class Enum(enum.Enum, metaclass=_EnumType):
     pass
 
 
-class IntEnum(enum.IntEnum, Enum, metaclass=_EnumType):
+class IntEnum(enum.IntEnum, metaclass=_EnumType):
     pass
 
 
-class StrEnum(enum.StrEnum, Enum, metaclass=_EnumType):
+class StrEnum(enum.StrEnum, metaclass=_EnumType):
     pass
 
 
-class Flag(enum.Flag, Enum, metaclass=_EnumType):
+class Flag(enum.Flag, metaclass=_EnumType):
     pass
 
 
-class IntFlag(enum.IntFlag, Flag, metaclass=_EnumType):
+class IntFlag(enum.IntFlag, metaclass=_EnumType):
     pass
+
+
+_STANDS_FOR: dict[type, type] = {Enum: enum.Enum, Flag: enum.Flag}
 
 
 # statistics: `mean` ends with `type(datum)(result)`, and where a datum is a class that is the real

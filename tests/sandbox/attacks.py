@@ -532,6 +532,84 @@ import dataclasses
 dataclasses.make_dataclass('A', ['x'], namespace={'__getattr__': lambda s, n: n})
 steal(dataclasses.make_dataclass('A', ['x'], namespace={'__getattr__': lambda s, n: n}))
 """
+GENUINE["a dataclass runs the name of a field"] = """
+import dataclasses, typing
+class A:
+    def a(self, thing): steal(thing)
+T = typing.TypedDict('T', {'a(__import__)': int})
+T = dataclasses.dataclass(T, init=False, eq=False)
+T.__repr__(A())
+"""
+GENUINE["a dataclass runs the name of a field of a base class"] = """
+import dataclasses, typing
+class A:
+    b = 1
+    def a(self, thing): steal(thing)
+class T(typing.TypedDict('T', {'a(__import__)': int})): b: int
+T = dataclasses.dataclass(T, init=False, eq=False)
+T.__repr__(A())
+"""
+GENUINE["a dataclass runs what a field's name is written as"] = """
+import dataclasses, typing
+class Name(str):
+    def __format__(self, spec): return 'a(__import__)'
+class A:
+    def a(self, thing): steal(thing)
+T = typing.TypedDict('T', {Name('a'): int})
+T = dataclasses.dataclass(T, init=False, eq=False)
+T.__repr__(A())
+"""
+GENUINE["a field uncovers str.format"] = """
+import dataclasses
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class S(str):
+    format: object
+def f(): pass
+steal(dataclasses.astuple(S('{0.__globals__}'))[0](f))
+"""
+GENUINE["a field that is deleted uncovers str.format"] = """
+import dataclasses
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class S(str):
+    format: object = dataclasses.field()
+def f(): pass
+steal(dataclasses.astuple(S('{0.__globals__}'))[0](f))
+"""
+GENUINE["a field of another class uncovers str.format"] = """
+import dataclasses
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class Fields:
+    format: object
+class S(Fields, str): pass
+def f(): pass
+steal(dataclasses.astuple(S('{0.__globals__}'))[0](f))
+"""
+GENUINE["a slot that is deleted uncovers str.format"] = """
+import copy
+class S(str):
+    __slots__ = ('format', '__dict__')
+del S.format
+def f(): pass
+steal(copy.copy(S('{0.__globals__}')).__dict__['format'](f))
+"""
+GENUINE["a slot that is deleted by delattr uncovers str.format"] = """
+import copy
+class S(str):
+    __slots__ = ('format', '__dict__')
+delattr(S, 'format')
+def f(): pass
+steal(copy.copy(S('{0.__globals__}')).__dict__['format'](f))
+"""
+GENUINE["a cached property writes a special name"] = """
+import copy, functools
+class Write(functools.cached_property): pass
+special = Write(lambda self: lambda memo: [steal(thing) for thing in memo.values()])
+class A: x = special
+special.attrname = '__deepcopy__'
+a = A()
+a.x
+copy.deepcopy([tool, a])
+"""
 GENUINE["fields of a dataclass are rewritten"] = """
 import dataclasses
 @dataclasses.dataclass
@@ -1294,3 +1372,23 @@ AT_THE_WALL["type parameters"] = (
     "def f[T: (steal('canary'))](x: T): pass\nf(1)\nsteal(f.__type_params__[0].__bound__)"
 )
 AT_THE_WALL["template string"] = "x = t'{steal}'\nsteal(x.interpolations[0].value.__globals__)"
+AT_THE_WALL["an object names its base classes"] = """
+class A: pass
+class S(A()): pass
+steal('canary')
+"""
+AT_THE_WALL["an enum takes a function of the host's for a member"] = """
+import enum, json
+class E(enum.Enum):
+    A = 1
+    def __new__(cls, *args): return json.dumps
+steal('canary')
+"""
+AT_THE_WALL["an enum takes a class of the host's for a member"] = """
+import difflib, enum, json
+class Mixin:
+    def __new__(cls, *args): return difflib.SequenceMatcher
+class E(Mixin, enum.Enum):
+    A = json.JSONEncoder, None, '', ''
+steal('canary')
+"""
