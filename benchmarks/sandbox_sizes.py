@@ -31,7 +31,6 @@ MB = 1_000_000
 def main() -> None:
     options = argparse.ArgumentParser(description="What the sandbox costs, by the size of the context.")
     options.add_argument("--large", action="store_true", help="1,000,000,000 characters as well")
-    options.add_argument("--workers", type=int, default=1_000, help="how many workers in a row")
     chosen = options.parse_args()
     with_zygote()
     sizes = [1 * MB, 10 * MB, 100 * MB] + ([1000 * MB] if chosen.large else [])
@@ -43,7 +42,6 @@ def main() -> None:
     context(" 100M, one emoji", "needle hay " * (100 * MB // 11) + "😀")
     context("  1M records", [{"id": i, "name": f"name {i}", "tags": ["a", "b"]} for i in range(200_000)])
     steps()
-    in_a_row(chosen.workers)
 
 
 def with_zygote() -> None:
@@ -135,26 +133,6 @@ def steps() -> None:
         5,
         lambda count: [run(session, "x = ask(prompts)") for _ in range(count)],
     )
-    sandbox.close()
-
-
-def in_a_row(count: int) -> None:
-    sandbox = LocalSandbox()
-    root = sandbox.open({"context": "root"}, Repl())
-    sandbox.open({"context": "a child's"}, Repl()).close()
-    descriptors, before = len(os.listdir("/proc/self/fd")), memory()
-
-    def workers(count: int) -> None:
-        for number in range(count):
-            session = sandbox.open({"context": str(number)}, Repl())
-            run(session, "print(context)")
-            session.close()
-
-    per(f"a worker with its first step and its end, {count:,} in a row", count, workers)
-    grown = memory() - before
-    left = len(os.listdir("/proc/self/fd")) - descriptors
-    root.close()
-    print(f"after them: {left} descriptors and {grown / MB:.1f} MB more")
     sandbox.close()
 
 
