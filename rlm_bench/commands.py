@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -285,7 +286,7 @@ class Setup:
     def after(self, folder: Path, tally: Any, took: str, max_cost: float | None) -> None:
         from rlm_bench import report, rows
 
-        click.echo(report.terminal(rows.read(folder)))
+        click.echo(report.terminal(rows.read(folder), _width()))
         if max_cost is not None and tally.unpriced:
             click.echo("Some calls have no known price: --max-cost could not be held.", err=True)
         if tally.errors:
@@ -399,7 +400,7 @@ def report(run: tuple[Path, ...], output: Path | None) -> None:
     title = ", ".join(path.name for path in run)
     (output / "report.md").write_text(reports.markdown(rows, title), "utf-8")
     (output / "report.html").write_text(page.page(rows, title), "utf-8")
-    click.echo(reports.terminal(rows))
+    click.echo(reports.terminal(rows, _width()))
     click.echo(f"{output / 'report.md'}\n{output / 'report.html'}", err=True)
 
 
@@ -428,6 +429,11 @@ def _read(paths: tuple[Path, ...]) -> list[Any]:
     if not read:
         raise click.ClickException(f"{paths[0]} holds no rows yet")
     return read
+
+
+def _width() -> int | None:
+    """Of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _or_say(work: Callable[[], Any]) -> Any:

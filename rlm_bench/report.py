@@ -6,7 +6,7 @@ intervals have no point in common, and nowhere else."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rlm_bench.rows import Row
 from rlm_bench.summary import (
@@ -123,8 +123,10 @@ def abstentions(rows: Sequence[Row]) -> Table:
     for name, some in grouped(rows, labels(rows)).items():
         told = abstention(some)
         if told:
-            body.append([name, str(told.invented), str(told.declined), percent(told.balanced)])
-    return ["method", "invented an answer", "declined an answerable twin", "balanced accuracy"], body
+            shares = (told.invented, told.abstained, told.declined)
+            body.append([name, *map(str, shares), percent(told.balanced)])
+    head = ["invented an answer", "said there is none", "declined an answerable twin", "balanced accuracy"]
+    return ["method", *head], body
 
 
 def kinds(rows: Sequence[Row]) -> Table:
@@ -253,10 +255,11 @@ def _md(table: Table) -> str:
 # ---- the terminal
 
 
-def terminal(rows: Sequence[Row]) -> str:
-    parts = [plain(overview(rows)), plain(by_size(rows))]
+def terminal(rows: Sequence[Row], width: int | None = None) -> str:
+    """`width`: of the terminal; tables that are wider come in several parts."""
+    parts = [plain(overview(rows), width), plain(by_size(rows), width, 2)]
     if (told := abstentions(rows))[1]:
-        parts.append(plain(told))
+        parts.append(plain(told, width))
     if said := places(rows):
         parts.append("\n".join(said))
     found, _ = told_apart(rows)
@@ -265,18 +268,24 @@ def terminal(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def plain(table: Table) -> str:
-    """Columns padded to their widest cell; the first is left, the others right."""
+def plain(table: Table, width: int | None = None, names: int = 1) -> str:
+    """Columns padded to their widest cell; the first is left, the others right.  Where all columns together
+    are wider than `width`, they come in parts, each with the first `names` columns."""
     head, body = table
     lines = [head, *body]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    first: Callable[[str, int], str] = str.ljust
-    return "\n".join(
-        "  ".join(
-            (first if column == 0 else str.rjust)(cell, widths[column]) for column, cell in enumerate(line)
-        ).rstrip()
-        for line in lines
-    )
+    parts, left = [], list(range(names, len(head)))
+    while left:
+        taken = [*range(names), left.pop(0)]
+        while left and (width is None or sum(widths[c] + 2 for c in (*taken, left[0])) - 2 <= width):
+            taken.append(left.pop(0))
+        parts.append("\n".join(_aligned(line, taken, widths) for line in lines))
+    return "\n\n".join(parts)
+
+
+def _aligned(line: Sequence[str], columns: Sequence[int], widths: Sequence[int]) -> str:
+    cells = (line[c].rjust(widths[c]) if c else line[c].ljust(widths[c]) for c in columns)
+    return "  ".join(cells).rstrip()
 
 
 # ---- two runs

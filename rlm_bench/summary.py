@@ -210,15 +210,16 @@ def places_apart(rows: Sequence[Row]) -> list[tuple[str, Share, Share]]:
 
 @dataclass(frozen=True)
 class Abstention:
-    """`invented`: of the unanswerable, how many were answered; `declined`: of their answerable twins, how
-    many were called unanswerable."""
+    """`invented`: of the unanswerable, how many were answered, and `abstained`, how many were called so (no
+    answer at all is neither); `declined`: of their answerable twins, how many were called unanswerable."""
 
     invented: Share
+    abstained: Share
     declined: Share
 
     @property
     def balanced(self) -> float:
-        return 1 - (self.invented.mean + self.declined.mean) / 2
+        return (self.abstained.mean + 1 - self.declined.mean) / 2
 
 
 def abstention(rows: Sequence[Row]) -> Abstention | None:
@@ -231,7 +232,8 @@ def abstention(rows: Sequence[Row]) -> Abstention | None:
     if not without:
         return None
     return Abstention(
-        share(without, lambda row: float(row.strict < 1.0)),
+        share(without, lambda row: float(row.error_class not in ("none", "empty"))),
+        share(without),
         share(
             (row for row in some if not row.unanswerable),
             lambda row: float(row.error_class == "not_found"),

@@ -104,6 +104,7 @@ def twins(invents, declines):
                 number=2 * number,
                 task="unanswerable",
                 unanswerable=True,
+                error_class="invented" if number < invents else "none",
             )
         )
         declined = number < declines
@@ -123,6 +124,9 @@ def test_inventing_and_declining_are_told_of_twins_together():
     assert (told.invented.right, told.invented.n) == (3, 10)
     assert (told.declined.right, told.declined.n) == (1, 10)
     assert told.balanced == pytest.approx(0.8)
+    nothing = [row(right=0.0, task="unanswerable", unanswerable=True, error_class="empty"), *twins(0, 0)]
+    assert abstention(nothing).invented.right == 0  # to say nothing invents nothing
+    assert abstention(nothing).abstained.right == 10
     assert abstention(some("rlm0", 1, 2)) is None
 
 
@@ -159,6 +163,16 @@ def test_the_tables_of_the_terminal_have_columns_that_line_up():
     for table in told[:3]:
         assert len({len(line) for line in table.splitlines()}) <= 2
     assert "niah: rlm0 is better than direct" in told[-1]
+
+
+def test_tables_fit_the_terminal():
+    rows = [*MIXED, *some("a-method-of-a-long-name", 3, 20), *some("another-method", 3, 20), *twins(3, 1)]
+    told = report.terminal(rows, 80)
+    assert max(map(len, told.split("\n\nniah: ")[0].splitlines())) <= 80
+    by_size = [part for part in told.split("\n\n") if part.startswith("task ")]
+    assert len(by_size) > 1
+    assert all(part.splitlines()[1].startswith("niah") for part in by_size)
+    assert "a-method-of-a-long-name" in told
 
 
 class Page(HTMLParser):
