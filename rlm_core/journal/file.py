@@ -49,20 +49,35 @@ class JournalError(Exception):
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, made and migrated where need be.  Raises JournalError."""
+    uri = path.absolute().as_uri()
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # contexts may be private
-        db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            return _open(path, uri)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_CANTOPEN" or path.with_name(f"{path.name}-wal").exists():
+                raise
+            # beside the file nothing can be made, as on a read-only disk: it can be looked at all the same
+            return _open(path, f"{uri}?immutable=1")
+    except (sqlite3.Error, OSError) as error:
+        raise _told(path, error) from error
+
+
+def _open(path: Path, uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(uri, timeout=10, isolation_level=None, check_same_thread=False, uri=True)
+    try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA busy_timeout = 10000")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
             _migrate(path, db)
         db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing
-        return db
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"{path}: {error}") from error
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _migrate(path: Path, db: sqlite3.Connection) -> None:
@@ -81,12 +96,24 @@ def _migrate(path: Path, db: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection for several statements of which all or none take effect.  Raises JournalError."""
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for a while.  Raises JournalError, also for what goes wrong in its block."""
     with closing(connect(path)) as db:
         try:
-            db.execute("BEGIN IMMEDIATE")
             yield db
-            db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise JournalError(f"{path}: {error}") from error
+            raise _told(path, error) from error
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `reading`, for statements of which all or none take effect."""
+    with reading(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield db
+        db.execute("COMMIT")
+
+
+def _told(path: Path, error: Exception) -> JournalError:
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return JournalError(f"{path}: {error}" + ("; move it away, and a new one is begun" if damaged else ""))

@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from rlm_core.events import Resumed
 from rlm_core.journal.file import JournalError
 from rlm_core.journal.made import About, about
 from rlm_core.journal.rows import Answers, Place, is_of_root, read_answer
@@ -30,13 +31,11 @@ GOING_ON = "('Asking', 'Replied', 'SubCalling', 'SubCalled', 'ToolUsed', 'Steppe
 
 @dataclass(frozen=True, slots=True)
 class GoingOn:
-    """What a run that goes on knows.  `seconds`: how long processes were at it before;  `times`: how often it
-    went on before."""
+    """What a run that goes on knows.  `seconds`: how long processes were at it before."""
 
     about: About
     answers: Answers
     seconds: float
-    times: int
 
 
 def go_on(
@@ -60,16 +59,21 @@ def go_on(
         db.execute("DELETE FROM events WHERE run = ? AND path = '' AND type = 'Ended'", (run,))
     (heard,) = db.execute("SELECT max(at) FROM events WHERE run = ?", (run,)).fetchone()
     heard = row["ended"] or heard or row["started"]
-    paused = row["paused"] + max(0.0, time.time() - heard)
+    now = time.time()
+    paused = row["paused"] + max(0.0, now - heard)
     setup = {**told.setup, "forgone": forgone} if forgone else told.setup
     db.execute(
         "UPDATE runs SET ended = NULL, status = NULL, pid = ?, paused = ?, setup = ? WHERE id = ?",
         (os.getpid(), paused, json.dumps(setup), run),
     )
-    (times,) = db.execute("SELECT count(*) FROM events WHERE run = ? AND type = 'Resumed'", (run,)).fetchone()
+    db.execute(
+        "INSERT INTO events SELECT ?1, '', count(*), 0, 'Resumed', ?2, ?3 FROM events"
+        " WHERE run = ?1 AND type = 'Resumed'",
+        (run, now, json.dumps(to_builtins(Resumed(())))),
+    )
     kept = {place: answer for place, answer in answers.items() if place not in stale}
     told = About(told.source, told.model, told.sub_model, told.query, setup)
-    return GoingOn(told, kept, max(0.0, heard - row["started"] - row["paused"]), times)
+    return GoingOn(told, kept, max(0.0, heard - row["started"] - row["paused"]))
 
 
 def state(row: Mapping[str, Any] | sqlite3.Row) -> str:

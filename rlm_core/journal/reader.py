@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rlm_core.events import Event
-from rlm_core.journal.file import JournalError, changing, connect
+from rlm_core.journal.file import JournalError, changing, reading
 from rlm_core.journal.going_on import go_on, leave_running
 from rlm_core.journal.made import About, check_source
 from rlm_core.journal.recorder import Recorder
-from rlm_core.journal.rows import Answers, Place, quotation_of, read_event
+from rlm_core.journal.rows import EVENT_TYPES, Answers, Place, quotation_of, read_event
 from rlm_core.pieces import Piece, Pieces
 from rlm_core.sandbox import values
 
@@ -70,7 +68,7 @@ class Journal:
     def runs(self, limit: int = 20, where: str = "1", *parameters: Any) -> list[dict[str, Any]]:
         """Rows of `runs`, newest first."""
         query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             return [dict(row) for row in db.execute(query, (*parameters, limit))]
 
     def run(self, run: str) -> dict[str, Any]:
@@ -78,6 +76,8 @@ class Journal:
         JournalError."""
         found = self.runs(2, "id LIKE ? || '%'", run) if run else self.runs(1)
         if not found:
+            if not run:
+                raise JournalError(f"no run is recorded yet in {self.path}")
             raise JournalError(f"no run {run!r} in {self.path}; `llm rlm runs` lists them")
         if len(found) > 1 and found[0]["id"] != run:
             raise JournalError(f"several runs begin with {run!r}; give more of the id")
@@ -85,7 +85,7 @@ class Journal:
 
     def inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs of a run, as they were given.  Raises JournalError where only their hash was kept."""
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             kept = db.execute("SELECT data FROM contexts WHERE hash = ?", (row["context"],)).fetchone()
         if kept is None:
             raise JournalError(f"the context of run {row['id']} was not kept, so it cannot be made again")
@@ -94,7 +94,7 @@ class Journal:
 
     def answers(self, run: str) -> Answers:
         """What came of the calls of a run, given by its whole id."""
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             rows = db.execute("SELECT * FROM answers WHERE run = ?", (run,))
             return {(row["path"], row["number"], row["slot"]): row for row in rows}
 
@@ -107,14 +107,15 @@ class Journal:
         except JournalError:
             pieces = None
         query = "SELECT at, number, type, data FROM events WHERE run = ? ORDER BY rowid"
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             for at, number, kind, data in db.execute(query, (row["id"],)):
-                yield at, number, read_event(kind, data, pieces, quoted)
+                if kind in EVENT_TYPES:  # else it is of a newer version
+                    yield at, number, read_event(kind, data, pieces, quoted)
 
     def quotations(self, run: str, kind: str = "SubCalled") -> dict[Place, list[Piece]]:
         """What sub-calls, or children ("Started"), were given, as pieces, by (path, number, slot)."""
         query = "SELECT path, number, slot, data FROM events WHERE run = ? AND type = ?"
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             return {
                 (path, number, slot): quotation_of(kind, data)
                 for path, number, slot, data in db.execute(query, (self.run(run)["id"], kind))
@@ -132,7 +133,7 @@ class Journal:
                 sum(json_extract(data, '$.usage.cost')) AS cost,
                 max(at) AS at
             FROM events WHERE run = ?"""
-        with closing(connect(self.path)) as db:
+        with reading(self.path) as db:
             return dict(db.execute(query, (run,)).fetchone())
 
     # ---- changing
@@ -152,16 +153,13 @@ class Journal:
 
     def take_in(self, file: Path) -> None:
         """Adds the runs of another journal's file.  Raises JournalError."""
-        try:
-            with closing(connect(self.path)) as db:
-                db.execute("ATTACH DATABASE ? AS other", (str(file),))
-                db.execute("BEGIN IMMEDIATE")
-                for table in ("runs", "contexts", "events", "answers"):
-                    order = " ORDER BY rowid" if table == "events" else ""
-                    db.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table}{order}")
-                db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: {error}") from error
+        with reading(self.path) as db:
+            db.execute("ATTACH DATABASE ? AS other", (str(file),))
+            db.execute("BEGIN IMMEDIATE")
+            for table in ("runs", "contexts", "events", "answers"):
+                order = " ORDER BY rowid" if table == "events" else ""
+                db.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table}{order}")
+            db.execute("COMMIT")
 
 
 def _new_id() -> str:

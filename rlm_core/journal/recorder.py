@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlm_core.contract import Tool
-from rlm_core.events import Event, Resumed, SubCalled
+from rlm_core.events import Event, SubCalled
 from rlm_core.journal.file import JournalError, changing, connect
 from rlm_core.journal.going_on import GoingOn
 from rlm_core.journal.made import About, again
@@ -71,7 +71,6 @@ class Recorder:
             self.fail(error)
             return
         if going_on:
-            self.tell(Resumed(()), going_on.times)
             return
         self._write(
             "INSERT INTO runs (id, started, pid, source, model, sub_model, query, chars, setup)"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -181,6 +183,68 @@ def test_a_disk_that_fills_up_in_mid_run_is_said_and_the_run_goes_on(journal):
     _, result, _ = record(journal, cells=CELLS | {"context": printed("x" * 90_000)}, recorder=recorder)
     assert result.status == "answered"
     assert "full" in recorder.problem
+
+
+@pytest.fixture
+def read_only():
+    """Makes a folder read-only, as a disk may be."""
+    made = []
+
+    def read_only(folder):
+        if os.geteuid():
+            folder.chmod(0o500)
+            return
+        for flags in ("--bind", "-oremount,ro,bind"):
+            if subprocess.run(["mount", flags, folder, folder], capture_output=True).returncode:
+                pytest.skip("needs to be another user than root, or one that may mount")
+        made.append(folder)
+
+    yield read_only
+    for folder in made:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_read_only_journal_is_looked_at_and_a_run_goes_on_and_says_so(journal, read_only):
+    _, _, recorder = record(journal)
+    folder = journal.path.parent
+    read_only(folder)
+    assert [path.name for path in folder.iterdir()] == ["journal.db"]  # no log, and none can be made
+    assert [row["id"] for row in journal.runs()] == [recorder.run]
+    assert trace(journal.events(recorder.run)).status == "answered"
+    _, result, second = record(journal)
+    assert result.status == "answered"
+    assert "readonly" in second.problem
+    for change in (journal.resume, journal.remove):
+        with pytest.raises(JournalError, match="readonly"):
+            change(recorder.run)
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_said_and_the_run_goes_on(tmp_path, read_only):
+    (tmp_path / "disk").mkdir()
+    read_only(tmp_path / "disk")
+    _, result, recorder = record(Journal(tmp_path / "disk" / "journal.db"))
+    assert result.status == "answered"
+    assert "disk/journal.db" in recorder.problem
+
+
+def test_a_damaged_file_is_said_with_what_to_do(journal):
+    _, _, recorder = record(journal)
+    data = bytearray(journal.path.read_bytes())
+    for start in range(4_096, len(data), 4_096):
+        data[start : start + 200] = b"\x55" * 200
+    journal.path.write_bytes(data)
+    for look in (journal.runs, lambda: journal.run(recorder.run), lambda: list(journal.events(recorder.run))):
+        with pytest.raises(JournalError, match="malformed; move it away, and a new one is begun"):
+            look()
+    _, result, recorder = record(journal)
+    assert (result.status, "malformed" in recorder.problem) == ("answered", True)
+
+
+def test_an_event_of_a_newer_version_is_passed_over(journal):
+    play, _, recorder = record(journal)
+    with sqlite3.connect(journal.path) as db:
+        db.execute("INSERT INTO events VALUES (?, '', 99, 0, 'Dreamt', 0, '{}')", (recorder.run,))
+    assert [event for _, _, event in journal.events(recorder.run)] == play.events
 
 
 def test_a_file_of_an_older_version_is_brought_up_to_date(journal):
