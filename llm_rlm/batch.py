@@ -62,15 +62,13 @@ class Making:
         import llm
         from pydantic import ValidationError
 
-        from llm_rlm.family import GENERIC, PREFIX, _Twin, is_twin
+        from llm_rlm.family import GENERIC, twin_of
         from llm_rlm.settings import settle
 
-        name = self.model or GENERIC
         try:
-            twin = llm.get_model(name if is_twin(name) else PREFIX + name)
+            twin = twin_of(self.model or GENERIC)
         except llm.UnknownModelError as error:
             raise click.ClickException(f"{error}; `llm models -q rlm` lists those that there are") from None
-        assert isinstance(twin, _Twin)
         try:
             settings = settle(twin, twin.Options(**self.options), self.keys[0])
         except ValidationError as error:

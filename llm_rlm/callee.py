@@ -15,6 +15,7 @@ from llm.models import AsyncResponse, Prompt, Response
 
 from llm_rlm.errors import BROKE_OFF, call_error
 from rlm_core import prices
+from rlm_core.keys import can_be_sent
 from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
 from rlm_core.prices import ModelFacts
 from rlm_core.retry import RetryRule
@@ -54,7 +55,7 @@ class Callee:
         llm.ModelError where no server would take it: HTTP libraries quote such a key in their errors.  Both
         texts say what to do."""
         key: str | None = self.pair.model.get_key(self.key)
-        if key and not (key.isascii() and key.isprintable() and key == key.strip()):
+        if key and not can_be_sent(key):
             name = self.pair.model.needs_key or "NAME"
             raise llm.ModelError(
                 f"{self.model_id}: the key holds characters that no key has, such as the end of a line: "

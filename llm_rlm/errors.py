@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +11,7 @@ import click
 import llm
 
 from rlm_core.chat_format import failure, one_line
+from rlm_core.keys import redacted
 from rlm_core.lms import LMCallError
 
 
@@ -69,21 +69,10 @@ def call_error(error: Exception, model_id: str, begun: bool = False, key: str = 
     if begun and meant.kind in ("unreachable", "bad_reply", "timeout"):
         told = BROKE_OFF if str(meant) == BROKE_OFF else f"{BROKE_OFF} ({meant})"
         meant = LMCallError(told, "broken_off", again=True)
-    said = one_line(redacted(str(meant), key) or type(error).__name__)
+    said = one_line(redacted(str(meant), key)) or type(error).__name__
     advice = ADVICE.get(meant.kind)
     text = f"{model_id}: {said}{f' - {advice}' if advice else ''}"
     return LMCallError(text, meant.kind, again=meant.again, retry_after=meant.retry_after)
-
-
-def redacted(text: str, key: str) -> str:
-    """`text` without the key, as it is or as an error may quote it.  One that is shorter than 8 characters is
-    a stand-in, and may be part of any word."""
-    forms = {form for form in (key, key.strip()) if len(form.strip()) >= 8}
-    for form in list(forms):
-        forms |= {repr(form)[1:-1], repr(form.encode("utf-8", "replace"))[2:-1], json.dumps(form)[1:-1]}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "[the key]")
-    return text
 
 
 def _meant(error: Exception) -> LMCallError:

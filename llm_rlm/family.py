@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
 import click
 import llm
@@ -42,23 +42,31 @@ def register(register: Callable[..., None], model_aliases: list[Any]) -> None:
     names = {pair.model.model_id for pair in model_aliases}.union(*(pair.aliases for pair in model_aliases))
     if BUILT_IN not in names:
         register(*_built_in())
-    pairs = [pair for pair in model_aliases if not is_twin(pair.model.model_id)]
+    pairs = list(model_aliases)
     if GENERIC not in names:
         default = DefaultPair()
         register(Twin(default, GENERIC, ADVERT), AsyncTwin(default, GENERIC, ADVERT))
     if _must_not_show():
         named = _named_by_the_user()
         for pair in pairs:
-            if PREFIX + pair.model.model_id in named:
+            if PREFIX + pair.model.model_id in named - names:
                 register(Twin(pair), AsyncTwin(pair))
         return
     for pair in pairs:
-        register(Twin(pair), AsyncTwin(pair), aliases=[PREFIX + alias for alias in pair.aliases])
+        if PREFIX + pair.model.model_id not in names:  # else somebody's own model is called that
+            aliases = [PREFIX + alias for alias in pair.aliases if PREFIX + alias not in names]
+            register(Twin(pair), AsyncTwin(pair), aliases=aliases)
     _check_command_line(model_aliases)
 
 
-def is_twin(model_id: str) -> bool:
-    return model_id == GENERIC or model_id.startswith(PREFIX)
+def is_twin(model: Any) -> TypeGuard[_Twin]:
+    """Whether a model is ours.  Its name does not tell: others may call theirs rlm-..., and those have twins
+    too."""
+    return isinstance(model, _Twin)
+
+
+def looks_like_twin(name: str) -> bool:
+    return name == GENERIC or name.startswith(PREFIX)
 
 
 CHECKED = "llm_rlm.checked"
@@ -73,11 +81,11 @@ def _check_command_line(model_aliases: list[Any]) -> None:
     context.meta[CHECKED] = True
     asked = context.params.get("model_id")
     known = [name for pair in model_aliases for name in (pair.model.model_id, *pair.aliases)]
-    if asked and is_twin(asked) and asked not in known:
+    if asked and looks_like_twin(asked) and asked not in known:
         from llm_rlm.errors import no_such_model
 
-        raise click.ClickException(no_such_model(asked, filter(is_twin, known)))
-    if is_twin(asked or llm.get_default_model()):
+        raise click.ClickException(no_such_model(asked, filter(looks_like_twin, known)))
+    if looks_like_twin(asked or llm.get_default_model()):
         from llm_rlm.errors import check_fragments
 
         check_fragments(context.params.get("fragments") or ())
@@ -132,23 +140,28 @@ def _built_in() -> tuple[llm.Model, llm.AsyncModel]:
 
 
 class DefaultPair:
-    """The model that llm uses where none is named."""
+    """The model that llm uses where none is named; where that is a twin, its base."""
 
     @property
     def model(self) -> Any:
-        return llm.get_model(self._name())
+        name = llm.get_default_model()
+        model = llm.get_model(llm.DEFAULT_MODEL if name == GENERIC else name)
+        return model.base if is_twin(model) else model
 
     @property
     def async_model(self) -> Any:
         try:
-            return llm.get_async_model(self._name())
+            return llm.get_async_model(self.model.model_id)
         except llm.UnknownModelError:
             return None
 
-    @staticmethod
-    def _name() -> str:
-        name = llm.get_default_model()
-        return "" if name == GENERIC else name.removeprefix(PREFIX)
+
+def twin_of(name: str) -> Twin:
+    """The twin of a model, named by either.  Raises llm.UnknownModelError."""
+    model = llm.get_model(name)
+    twin = model if is_twin(model) else llm.get_model(PREFIX + model.model_id)
+    assert isinstance(twin, Twin)
+    return twin
 
 
 class AttachmentTypes(frozenset[str]):

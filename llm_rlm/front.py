@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import click
 import llm
 
 from llm_rlm.callee import Callee
-from rlm_core.contract import Tool
+from rlm_core.contract import Tool, check_tool_name
 from rlm_core.events import Chunk
 from rlm_core.lms import Completion, LMCallError, Message
 from rlm_core.requests import Reply
@@ -56,11 +57,11 @@ class _Front:
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> llm.ToolCall:
         self.hush()
-        tool = next(tool for tool in self.response.prompt.tools if tool.name == name)
+        tool = next(tool for tool in self.response.prompt.tools if in_code(tool) == name)
         names = parameters(tool)
         if len(args) > len(names):
             raise TypeError(f"{name}() takes {len(names)} arguments, and {len(args)} were given")
-        return llm.ToolCall(name=name, arguments={**dict(zip(names, args, strict=False)), **kwargs})
+        return llm.ToolCall(name=tool.name, arguments={**dict(zip(names, args, strict=False)), **kwargs})
 
 
 class Front(_Front):
@@ -108,11 +109,26 @@ class AsyncFront(_Front):
 
 
 def tools(prompt: Any) -> tuple[Tool, ...]:
-    """The prompt's tools as the contract shows them."""
+    """The prompt's tools as the contract shows them.  Raises llm.ModelError for a name that code cannot
+    use."""
+    try:
+        for tool in prompt.tools:
+            check_tool_name(in_code(tool))
+    except ValueError as error:
+        raise llm.ModelError(str(error)) from None
     return tuple(
-        Tool(tool.name, f"({', '.join(parameters(tool))}) -> str", " ".join((tool.description or "").split()))
+        Tool(
+            in_code(tool),
+            f"({', '.join(parameters(tool))}) -> str",
+            " ".join((tool.description or "").split()),
+        )
         for tool in prompt.tools
     )
+
+
+def in_code(tool: Any) -> str:
+    """The name by which code calls a tool: those of other protocols may be called `get-weather`."""
+    return re.sub(r"\W", "_", tool.name)
 
 
 def parameters(tool: Any) -> list[str]:

@@ -7,7 +7,6 @@ there is none."""
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 import time
@@ -73,16 +72,20 @@ class Progress:
                 self.file.flush()
                 self.drawn = False
 
-    def line(self) -> str:
+    def line(self, width: int) -> str:
+        """All of it, or what matters most of it in `width` columns."""
         usage = self.usage()
-        parts = [f"step {self.step}/{self.of}"] if self.step else ["starting"]
+        parts = {"step": f"step {self.step}/{self.of}" if self.step else "starting"}
         if self.asked:
-            parts.append(f"sub-calls {self.done}/{self.asked}")
-        parts.append(f"{usage.input + usage.output:,} tokens")
+            parts["sub-calls"] = f"sub-calls {self.done}/{self.asked}"
+        parts["tokens"] = f"{usage.input + usage.output:,} tokens"
         if usage.cost:
-            parts.append(f"${usage.cost:.4f}")
-        parts.append(f"{time.monotonic() - self.started:.0f} s")
-        return " · ".join(parts)
+            parts["cost"] = f"${usage.cost:.4f}"
+        parts["time"] = f"{time.monotonic() - self.started:.0f} s"
+        for least in ("tokens", "cost", "time", "sub-calls"):
+            if len(" · ".join(parts.values())) > width:
+                parts.pop(least, None)
+        return " · ".join(parts.values())[:width]
 
     def _draw_on(self) -> None:
         while not self.over.wait(INTERVAL):
@@ -92,8 +95,16 @@ class Progress:
         with self.lock:
             if self.over.is_set() or self.held or not self.free:
                 return
-            line = self.line()[: shutil.get_terminal_size().columns - 1]
+            line = self.line(_columns(self.file) - 1)
             styled = line if os.environ.get("NO_COLOR") else f"\x1b[36m{line}\x1b[0m"
             self.file.write(f"\r\x1b[K{styled}")
             self.file.flush()
             self.drawn = True
+
+
+def _columns(terminal: TextIO) -> int:
+    """Of this terminal: stdout, which shutil asks, may be a file."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -89,13 +89,13 @@ def _sub(root: Callee, name: str | None, key: str | None, given: dict[str, Any])
 
 
 def find_model(name: str) -> Pair:
-    from llm_rlm.family import is_twin
+    from llm_rlm.family import is_twin, looks_like_twin
 
-    pairs = [pair for pair in llm.get_models_with_aliases() if not is_twin(pair.model.model_id)]
+    pairs = [pair for pair in llm.get_models_with_aliases() if not is_twin(pair.model)]
     for pair in pairs:
         if name == pair.model.model_id or name in pair.aliases:
             return pair
-    if is_twin(name):
+    if looks_like_twin(name):
         raise llm.ModelError(
             f"-o sub_model {name}: sub-calls go to plain models, so name the model without rlm-; "
             "-o max_depth 2 makes sub-calls RLMs"

@@ -171,9 +171,7 @@ def _number(value: str | None) -> float | None:
     return number if 0 <= number < math.inf else None
 
 
-def one_line(text: str, key: str = "", most: int = 300) -> str:
-    """`text` as one line of at most `most` characters, without the key."""
-    if key:
-        text = text.replace(key, "[key]")
+def one_line(text: str, most: int = 300) -> str:
+    """`text` as one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -6,8 +6,15 @@ with each turn's output."""
 
 from __future__ import annotations
 
+import builtins
+import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from rlm_core.sandbox.protocol import SUBMITTING
+
+RESERVED = frozenset({"context", *SUBMITTING, *dir(builtins)})
+"""Names that no tool may bear: code could no longer submit, or read the context, or rely on Python's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +24,14 @@ class Tool:
     name: str
     signature: str = "(...)"
     doc: str = ""
+
+
+def check_tool_name(name: str) -> None:
+    """Raises ValueError where code could not call a tool by this name, or would lose something by it."""
+    if not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name):
+        raise ValueError(f"tool {name}: its name must be a public Python name; give it another")
+    if name in RESERVED:
+        raise ValueError(f"tool {name}: the name has a meaning in the REPL; give the tool another name")
 
 
 @dataclass(frozen=True, slots=True)

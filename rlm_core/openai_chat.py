@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from rlm_core import prices, throttle
 from rlm_core.chat_format import Received, failure, one_line, read_usage
+from rlm_core.keys import can_be_sent, redacted
 from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
 from rlm_core.retry import RetryRule
 
@@ -264,7 +265,7 @@ class OpenAIChat:
         error = failures[-1]
         if error.kind == "cancelled":
             return error
-        host, said = self.host, one_line(str(error), self._secret())
+        host, said = self.host, one_line(redacted(str(error), self._secret()))
         wait = "wait" if error.retry_after is None else f"wait {error.retry_after:,.0f} s"
         texts = {
             "auth": f"{host} refuses the key or the account ({said}): check {self._key_variable} or api_key",
@@ -405,7 +406,7 @@ class OpenAIChat:
         key = self._secret()
         if not key and self._key_needed:
             raise LMCallError(f"no key for {self.host}: set {self._key_variable}, or pass api_key", "auth")
-        if not (key.isascii() and key.isprintable()):
+        if not can_be_sent(key):
             raise LMCallError(
                 f"the key for {self.host} holds characters that no key has: copy it again", "auth"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_core import strategies
 from rlm_core.context import Context
-from rlm_core.contract import Tool
+from rlm_core.contract import Tool, check_tool_name
 from rlm_core.drive import drive
 from rlm_core.events import Chunk, Event
 from rlm_core.limits import Budget, Limits
@@ -20,15 +19,13 @@ from rlm_core.lms import LM, Completion, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
 from rlm_core.requests import Reply
-from rlm_core.sandbox.protocol import SUBMITTING, Backend
+from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy
 from rlm_core.views import View
 
 if TYPE_CHECKING:
     from rlm_core.journal import Journal, Recorder
 
-RESERVED = frozenset({"context", *SUBMITTING, *dir(builtins)})
-"""Names that no tool may bear: code could no longer submit, or read the context, or rely on Python's own."""
 CONCURRENCY = 16  # calls at once, where neither the limits nor the model say otherwise
 
 
@@ -294,10 +291,7 @@ def _user(prompt: str) -> Message:
 
 def _name(tool: Callable[..., Any]) -> str:
     name = getattr(tool, "__name__", "")
-    if not name.isidentifier() or name.startswith("_"):
-        raise ValueError(f"tool {tool!r}: its name must be a public Python name; define it with def")
-    if name in RESERVED:
-        raise ValueError(f"tool {name}: the name has a meaning in the REPL; give the tool another name")
+    check_tool_name(name or repr(tool))
     return name
 
 

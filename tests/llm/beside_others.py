@@ -142,7 +142,7 @@ pairs = llm.get_models_with_aliases()
 from llm_rlm.family import is_twin
 for pair in pairs:
     name = pair.model.model_id
-    if is_twin(name):
+    if is_twin(pair.model):
         continue
     for each in (name, *pair.aliases):
         twin = llm.get_model("rlm-" + each)

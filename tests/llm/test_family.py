@@ -29,7 +29,7 @@ def test_every_model_and_every_alias_has_a_twin(scripted: Any) -> None:
     assert llm.get_model("rlm-short") is not None
     assert llm.get_model("rlm-b").base is not None
     assert llm.get_async_model("rlm-short").model_id == "rlm-base"
-    plain = {model_id for model_id in ids() if not family.is_twin(model_id)}
+    plain = {model.model_id for model in llm.get_models() if not family.is_twin(model)}
     assert plain
     assert {f"rlm-{model_id}" for model_id in plain} | {"rlm"} | plain == ids()
 
@@ -94,6 +94,28 @@ def test_rlm_alone_is_the_twin_of_the_default_model(cli: Any, scripted: Any) -> 
     assert llm.get_model("rlm").base.model_id == "base"
     assert cli("models", "default", "rlm-base").exit_code == 0
     assert llm.get_model("rlm").base.model_id == "base"
+
+
+@pytest.mark.parametrize("default", ["rlm", "rlm-base", "base", "b", "rlm-b"])
+def test_the_default_model_may_be_a_twin(cli: Any, scripted: Any, default: str, monkeypatch: Any) -> None:
+    scripted("base", "hi", aliases=["b"])
+    monkeypatch.setattr(llm, "DEFAULT_MODEL", "base")
+    assert cli("models", "default", default).exit_code == 0
+    assert llm.get_model("rlm").base.model_id == "base"
+    assert llm.get_model("rlm").pair.async_model.model_id == "base"
+    assert "Nothing was sent." in cli("-m", "rlm", "-o", "dry_run", "1", "Q", input="text").stdout
+
+
+def test_a_model_of_others_that_is_called_like_a_twin(cli: Any, scripted: Any) -> None:
+    scripted("rlm-theirs", "hi", aliases=["rlm-t"])
+    scripted("base", "hi")
+    scripted("rlm-base", "from theirs")
+    assert cli("-m", "rlm-base", "Q").stdout == "from theirs\n"
+    assert llm.get_model("rlm-rlm-theirs").base.model_id == "rlm-theirs"
+    assert llm.get_model("rlm-rlm-t").base.model_id == "rlm-theirs"
+    assert family.twin_of("rlm-t") is not None
+    forecast = cli("-m", "rlm-rlm-t", "-o", "sub_model", "rlm-base", "-o", "dry_run", "1", "Q", input="text")
+    assert "sub-calls   rlm-base: " in forecast.stdout
 
 
 # ---- glm-4.7

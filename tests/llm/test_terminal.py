@@ -3,13 +3,16 @@ its own."""
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +77,12 @@ def test_the_line_tells_step_sub_calls_tokens_cost_and_time() -> None:
     progress.note(Asking((), 3, 20))
     progress.note(SubCalling((), "llm_query", 8))
     progress.note(SubCalled((), 0, 1, 8, "p", "t"))
-    assert re.fullmatch(r"step 3/20 · sub-calls 1/8 · 1,200 tokens · \$0.0123 · \d+ s", progress.line())
+    assert re.fullmatch(r"step 3/20 · sub-calls 1/8 · 1,200 tokens · \$0.0123 · \d+ s", progress.line(79))
+    assert re.fullmatch(r"step 3/20 · sub-calls 1/8 · \$0.0123 · \d+ s", progress.line(44))
+    assert re.fullmatch(r"step 3/20 · sub-calls 1/8 · \d+ s", progress.line(34))
+    assert progress.line(25) == "step 3/20 · sub-calls 1/8"
+    assert progress.line(19) == "step 3/20"
+    assert progress.line(6) == "step 3"
 
 
 def test_no_line_where_stderr_is_no_terminal_or_all_is_to_be_quiet() -> None:
@@ -97,9 +105,10 @@ def test_stderr_may_be_closed(start: Any, home: Path, tmp_path: Path, arguments:
     assert stdout == (b"" if arguments[0] == "rlm" else b"xyzzy\n")
 
 
-def seen_on_a_terminal(start: Any, *arguments: str, **more: Any) -> tuple[bytes, str]:
+def seen_on_a_terminal(start: Any, *arguments: str, columns: int = 80, **more: Any) -> tuple[bytes, str]:
     """stdout, and what was written to a terminal on stderr."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = start(*arguments, stderr=theirs, **more)
     os.close(theirs)
     written = bytearray()
@@ -119,13 +128,17 @@ def seen_on_a_terminal(start: Any, *arguments: str, **more: Any) -> tuple[bytes,
     return stdout, written.decode()
 
 
-@pytest.mark.parametrize("color", [True, False])
-def test_the_line_comes_and_goes_on_a_real_terminal(start: Any, home: Path, color: bool) -> None:
+@pytest.mark.parametrize(("color", "columns"), [(True, 80), (False, 24)])
+def test_the_line_comes_and_goes_on_a_real_terminal(
+    start: Any, home: Path, color: bool, columns: int
+) -> None:
     with StubServer([Reply(FIND, delay=1.0), Reply(SUBMIT, delay=1.0)]) as server:
         declare(home, server.url)
         env = {} if color else {"NO_COLOR": "1"}
-        stdout, stderr = seen_on_a_terminal(start, "-m", "rlm-stub", "Q", env=env)
+        stdout, stderr = seen_on_a_terminal(start, "-m", "rlm-stub", "Q", columns=columns, env=env)
     assert stdout == b"xyzzy\n"
+    drawn = re.findall(r"\r\x1b\[K(?:\x1b\[36m)?([^\r\x1b]+)", stderr)
+    assert max(map(len, drawn)) < columns  # it never wraps
     assert "step 1/20" in stderr
     assert ("\x1b[36m" in stderr) is color
     shown = on_screen(stderr)

@@ -45,6 +45,33 @@ def test_a_tool_call_is_approved_or_not(cli: Any, scripted: Any, said: str, answ
     assert f"\n{answer}\n" in result.stdout.replace("> ", "\n"), result.output
 
 
+@pytest.mark.parametrize("name", ["context", "SUBMIT", "print"])
+def test_a_tool_by_a_name_that_code_needs_is_refused_before_anything_is_sent(
+    cli: Any, scripted: Any, name: str
+) -> None:
+    chats = scripted("base", "unused")
+    result = cli("-m", "rlm-base", "--functions", f"def {name}() -> str: return 'x'", "Q", input=TEXT)
+    assert (result.exit_code, chats) == (1, [])
+    assert result.stderr == (
+        f"Error: tool {name}: the name has a meaning in the REPL; give the tool another name\n"
+    )
+
+
+def test_a_tool_may_take_a_helpers_name(cli: Any, scripted: Any) -> None:
+    scripted("base", steps("```repl\nSUBMIT(llm_query('x'))\n```"))
+    functions = "def llm_query(prompt: str) -> str: return 'from the tool'"
+    assert cli("-m", "rlm-base", "-R", "--functions", functions, "Q", input=TEXT).stdout == "from the tool\n"
+
+
+def test_a_tool_whose_name_is_no_word_of_python(scripted: Any) -> None:
+    """Those of other protocols are called so."""
+    chats = scripted("base", steps("```repl\nSUBMIT(get_weather('Paris'))\n```"))
+    tool = llm.Tool.function(lambda city: f"sun in {city}", name="get-weather")
+    chain = llm.get_model("rlm-base").chain("Q", fragments=[TEXT], tools=[tool])
+    assert chain.text() == "sun in Paris"
+    assert "get_weather(city)" in chats[0][0][1]
+
+
 class Shelf(llm.Toolbox):
     def __init__(self, name: str = "top"):
         self.shelf = name
