@@ -371,10 +371,15 @@ def _dspy_lms(setting: Setting, meter: Meter) -> Iterator[tuple[Any, Any]]:
 
 def rlms(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
     try:
+        from rlm.utils.exceptions import TimeoutExceededError
+
         from rlm_bench import peers
     except ImportError:
         raise MethodFailed("this method needs the package rlms: pip install rlms") from None
-    return Outcome(peers.rlms(sample, setting, meter))
+    try:
+        return Outcome(peers.rlms(sample, setting, meter))
+    except TimeoutExceededError as error:
+        return Outcome(error.partial_answer, "timeout", str(error))
 
 
 # ---- what needs no model

@@ -32,7 +32,7 @@ def page(rows: Sequence[Row], title: str) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(report.about(rows))}</p>",
-        f'<p class="how">{escape(report.HOW)}</p>',
+        f'<p class="how">{escape(report.HOW.replace("`", ""))}</p>',
         charts.legend(names),
         _section("Methods", _table(report.overview(rows))),
         _section("Score by size", _by_size(rows, colours), _table(report.by_size(rows))),
@@ -79,7 +79,7 @@ def _point(x: float, told: Share, name: str) -> Point:
 def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
     """A chart for each task."""
     label, svgs = labels(rows), []
-    for task, some in sorted(grouped(rows, lambda row: row.task).items()):
+    for task, some in sorted(grouped(report.judged(rows), lambda row: row.task).items()):
         sizes = sorted({size_of(row) for row in some})
         series: dict[int, list[Point]] = {}
         for (name, size), cell in grouped(some, lambda row: (label(row), size_of(row))).items():

@@ -17,7 +17,7 @@ from typing import Any
 from rlm_bench import methods, tasks
 from rlm_bench.models import Meter
 from rlm_bench.samples import BuildError, Sample
-from rlm_bench.scorers import score
+from rlm_bench.scorers import COMPARISONS, score
 from rlm_bench.tasks.count import KINDS as COUNTS
 from rlm_bench.tasks.decoys import KINDS as DECOYS
 from rlm_bench.tasks.haystacks import HAYSTACKS
@@ -87,6 +87,8 @@ def changed(sample: Sample) -> list[Any]:
         if gold:
             wrong += [gold[:-1], [other, *gold[1:]]] if len(gold) > 1 else [[other]]
         return wrong
+    if sample.answer_type == "comparison":
+        return [phrase for phrase in COMPARISONS if phrase not in gold]
     if sample.scorer == "choice":
         return [n for n in range(4) if n != gold]
     if isinstance(gold, int):

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 Interval = tuple[float, float]
 Z95 = 1.959963984540054
@@ -46,12 +47,19 @@ def cluster_bootstrap(values: Sequence[float], clusters: Sequence[Hashable], B: 
         total[1] += 1
     if len(sums) < 2:
         return (0.0, 1.0) if all(0 <= value <= 1 for value in values) else (-math.inf, math.inf)
-    cells, chance = list(sums.values()), random.Random(0)
-    means = []
-    for _ in range(B):
-        drawn = chance.choices(cells, k=len(cells))
-        means.append(sum(cell[0] for cell in drawn) / sum(cell[1] for cell in drawn))
-    means.sort()
+    return _bootstrap(tuple((total, count) for total, count in sums.values()), B)
+
+
+@lru_cache(maxsize=4_096)  # a report asks for the same shares in several places
+def _bootstrap(cells: tuple[tuple[float, float], ...], B: int) -> Interval:
+    """Of clusters, each with its sum and its count."""
+    chance, n = random.Random(0), len(cells)
+    if all(count == 1 for _, count in cells):
+        values = [total for total, _ in cells]
+        means = sorted(sum(chance.choices(values, k=n)) / n for _ in range(B))
+    else:
+        drawn = (chance.choices(cells, k=n) for _ in range(B))
+        means = sorted(sum(cell[0] for cell in some) / sum(cell[1] for cell in some) for some in drawn)
     return means[int(0.025 * (B - 1))], means[math.ceil(0.975 * (B - 1))]
 
 
