@@ -1,5 +1,7 @@
 # make demo    asks a question of a million characters with a small model on this machine
-# make test    runs the tests        make lint    checks style and types        make bench    the benchmark
+# make test    runs the tests        make lint    checks style and types
+# make bench   measures this project beside its peers (ARGS=--quick: in two minutes)
+# make needles finds needles with the small model
 #
 # Everything is installed into .venv; only the model's weights go to the user's data folder (RLM_HOME moves them).
 
@@ -13,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 HAYSTACK := examples/haystack.txt
 QUESTION := What is the combination of the observatory safe?
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench needles clean
 .DELETE_ON_ERROR:
 
 # stdout carries the answer and nothing else; what happens meanwhile is told on stderr. The command is the one a
@@ -33,7 +35,11 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Each peer goes into an environment of its own, in .venv/peers.
 bench: $(VENV)/local
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+needles: $(VENV)/local
 	$(BIN)/python benchmarks/local_needles.py $(ARGS)
 
 clean:
