@@ -49,6 +49,11 @@ class Box:
             f"<title>{escape(title)}</title></circle>"
         )
 
+    def name(self, x: float, y: float, name: str) -> None:
+        """Beside a dot, on the side that has room."""
+        right = x < self.width * 0.8
+        self.text(x + 8 if right else x - 8, y - 6, name, "start" if right else "end")
+
     def percents(self, label: str) -> None:
         """A vertical axis from 0 to 100%."""
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -65,12 +70,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Point:
-    """A score and its interval, `x` as the chart needs it."""
+    """A score and its interval, `x` as the chart needs it; `name` stands beside it where there is room."""
 
     x: float
     y: float
     interval: Interval
     title: str
+    name: str = ""
 
 
 def legend(names: Sequence[str]) -> str:
@@ -150,6 +156,7 @@ def scatter(title: str, across: str, points: Mapping[int, Point]) -> str:
         low, high = (box.y(end) for end in point.interval)
         box.line(x, low, x, high, f"whisker c{colour}")
         box.dot(x, box.y(point.y), f"c{colour}", point.title)
+        box.name(x, box.y(point.y), point.name)
     return box.svg(title)
 
 
@@ -166,6 +173,7 @@ def plane(title: str, across: str, points: Mapping[int, tuple[Point, Interval]])
         box.line(x, box.y(point.interval[0]), x, box.y(point.interval[1]), f"whisker c{colour}")
         box.line(box.x(sideways[0]), y, box.x(sideways[1]), y, f"whisker c{colour}")
         box.dot(x, y, f"c{colour}", point.title)
+        box.name(x, y, point.name)
     return box.svg(title)
 
 

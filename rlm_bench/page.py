@@ -72,8 +72,8 @@ def _figures(*svgs: str) -> str:
     return f'<div class="figures">{"".join(svgs)}</div>'
 
 
-def _point(x: float, told: Share, name: str) -> Point:
-    return Point(x, told.mean, told.interval, f"{name}: {told}")
+def _point(x: float, told: Share, name: str, title: str) -> Point:
+    return Point(x, told.mean, told.interval, f"{title}: {told}", name)
 
 
 def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
@@ -86,7 +86,7 @@ def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
             told = share(cell)
             if told.n:
                 points = series.setdefault(colours[name], [])
-                points.append(_point(sizes.index(size), told, f"{name}, {task}, {chars(size)}"))
+                points.append(_point(sizes.index(size), told, name, f"{name}, {task}, {chars(size)}"))
         svgs.append(charts.lines(task, [chars(size) for size in sizes], series))
     return _figures(*svgs)
 
@@ -123,10 +123,11 @@ def _costs(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
         if not score.n or not any(row.calls for row in some):
             continue
         each = sum(row.all_tokens for row in some) / len(some)
-        by_tokens[colours[name]] = _point(each, score, f"{name}, {each:,.0f} tokens")
+        by_tokens[colours[name]] = _point(each, score, name, f"{name}, {each:,.0f} tokens")
         spent = cost(some)
         if spent:
-            by_dollars[colours[name]] = _point(spent / len(some), score, f"{name}, ${spent / len(some):.4f}")
+            each = spent / len(some)
+            by_dollars[colours[name]] = _point(each, score, name, f"{name}, ${each:.4f}")
     figures = [charts.scatter("score", "tokens of a sample, on average", by_tokens)] if by_tokens else []
     if by_dollars:
         figures.append(charts.scatter("score", "dollars of a sample, on average", by_dollars))
@@ -140,7 +141,7 @@ def _plane(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
         if both:
             invented, declined = both.invented, both.declined
             title = f"{name}: invented {invented}; declined {declined}"
-            point = Point(declined.mean, invented.mean, invented.interval, title)
+            point = Point(declined.mean, invented.mean, invented.interval, title, name)
             points[colours[name]] = (point, declined.interval)
     return _figures(charts.plane("an answer invented", "an answerable twin declined", points))
 

@@ -117,7 +117,13 @@ def place_order(place: str) -> tuple[int, float, str]:
     try:
         return 0, float(place), ""
     except ValueError:
-        return (1, 0.0, "") if place == "tail" else (2, 0.0, place)
+        pass
+    if place == "tail":
+        return 1, 0.0, ""
+    top, _, bottom = place.removeprefix("cut:").partition("/")
+    if not top.isdigit() or (bottom and not bottom.isdigit()):
+        return 4, 0.0, place
+    return (2, int(top) / int(bottom), "") if bottom else (3, float(top), "")
 
 
 def percent(value: float) -> str:

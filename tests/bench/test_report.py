@@ -7,7 +7,7 @@ from bench.made import row, some
 
 from rlm_bench import page, report
 from rlm_bench.stats import fisher, wilson
-from rlm_bench.summary import abstention, labels, pairs, places_apart, quantiles, share, size_of
+from rlm_bench.summary import abstention, labels, pairs, place_order, places_apart, quantiles, share, size_of
 
 MIXED = [
     *some("rlm0", 18, 20),
@@ -141,6 +141,11 @@ def test_methods_are_named_apart_by_model_and_settings_where_they_differ():
 def test_sizes_are_those_that_were_asked_for_or_rounded():
     assert size_of(row(params={"size": 300_000}, context_chars=299_871)) == 300_000
     assert size_of(row(params={}, context_chars=152_871)) == 150_000
+
+
+def test_places_stand_in_their_order():
+    places = ["0.05", "1.0", "tail", "cut:1/5", "cut:3/10", "cut:2/5", "cut:2000", "cut:100000"]
+    assert sorted(sorted(places), key=place_order) == places
 
 
 def test_quantiles_lie_between_their_neighbours():

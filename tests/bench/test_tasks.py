@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,7 @@ def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones():
         tasks.get("chess")
 
 
+ROOT = Path(__file__).parents[2]
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 
 
@@ -59,3 +63,27 @@ def test_contexts_are_the_same_bytes_on_every_machine_and_python(name):
     """If a task's texts are meant to change, its version goes up, and tests/bench/golden.json anew."""
     made = [tasks.get(name).sample(seed=7, index=index).sha256 for index in range(8)]
     assert made == GOLDEN[name]
+
+
+WHOLE = """
+import hashlib, sys
+from rlm_bench import tasks
+told = hashlib.sha256()
+for name in tasks.names():
+    for index in range(12):
+        sample = tasks.get(name).sample(seed=5, index=index)
+        told.update(repr((sample.sha256, sample.query, sample.answer, dict(sample.meta))).encode())
+print(told.hexdigest())
+"""
+
+
+def test_samples_are_the_same_in_every_process(tmp_path):
+    told = set()
+    for seed in ("1", "2"):
+        env = os.environ | {"PYTHONHASHSEED": seed, "RLM_HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", WHOLE], capture_output=True, text=True, env=env, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr
+        told.add(done.stdout)
+    assert len(told) == 1
