@@ -12,7 +12,7 @@ from llm_rlm import recording
 from llm_rlm.exits import CODES
 from llm_rlm.front import Front, ToolFailed
 from llm_rlm.progress import Progress
-from llm_rlm.report import spent, stopped, text_of
+from llm_rlm.report import closing, text_of
 from rlm_core.drive import drive
 from rlm_core.journal import Journal, Recorder, about, check_source
 from rlm_core.loop import Result, Run
@@ -53,13 +53,8 @@ def resumed(
     text = text_of(result, setup["schema"])
     if text:
         click.echo(text)
-    for line in (
-        f"Error: {result.reason}" if result.status == "error" else "",
-        stopped(result) if result.status == "limit" else "",
-        f"Spent: {spent(result.usage, result.seconds)}." if result.status in ("error", "limit") else "",
-    ):
-        if line:
-            click.echo(line, err=True)
+    for line in closing(result):
+        click.echo(line, err=True)
     raise click.exceptions.Exit(CODES[result.status])
 
 

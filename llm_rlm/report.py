@@ -21,6 +21,22 @@ def text_of(result: Result, schema: Any = None) -> str:
     return json.dumps(result.answer, ensure_ascii=False, indent=None if schema else 2, default=str)
 
 
+def closing(result: Result) -> list[str]:
+    """What stderr is told at the end, a line each."""
+    lines = []
+    if result.status == "error":
+        lines.append(f"Error: {result.reason}")
+    if result.status == "limit":
+        lines.append(stopped(result))
+    if result.status in ("error", "limit"):
+        lines.append(f"Spent: {spent(result.usage, result.seconds)}.")
+    if result.unverified:
+        looked = any(turn.code for turn in result.trajectory)
+        why = "the answer occurs neither in the text nor in what the code printed"
+        lines.append(f"Not verified: {why if looked else 'no code has looked into the text'}.")
+    return lines
+
+
 def stopped(result: Result) -> str:
     """Why a run ended before its answer, and what raises the limit."""
     limit, _, more = result.reason.partition("; ")

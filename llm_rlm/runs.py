@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rlm_core.journal import Journal
 
 
+STATUSES = ("answered", "not_found", "limit", "error", "cancelled", "running", "broken off")
+
+
 def register(rlm: click.Group) -> None:
     for command in (runs, show, view, resume, replay, export, remove):
         rlm.add_command(command)
@@ -45,9 +48,11 @@ def _with_journal(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.option("-n", "--count", default=20, help="How many, the newest first; 0: all")
+@click.option(
+    "-n", "--count", default=20, type=click.IntRange(min=0), help="How many, the newest first; 0: all"
+)
 @click.option("-m", "--model", help="Runs of this model")
-@click.option("-s", "--status", help="answered, not_found, limit, error, cancelled, running or broken off")
+@click.option("-s", "--status", type=click.Choice(STATUSES), help="Runs that ended so, or have not ended")
 @click.option("-q", "--query", help="Runs whose question or answer holds this")
 @click.option("--json", "as_json", is_flag=True, help="As JSON")
 @_with_journal
@@ -83,7 +88,7 @@ def runs(
 
 def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
     """A row of `runs` for people and programs: what no end has settled is told by its events."""
-    from rlm_core.journal import state
+    from rlm_core.journal import question, state
 
     status = state(row)
     told = {name: value for name, value in row.items() if name not in ("setup", "pid")}
@@ -94,7 +99,7 @@ def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
         told |= spent
         if status == "broken off":
             last = heard or row["started"]
-    told["query"] = json.loads(row["setup"]).get("question") or row["query"]
+    told["query"] = question(row)
     told["status"] = status
     told["seconds"] = (row["ended"] or last) - row["started"] - told.pop("paused")
     told["answer"] = None if row["answer"] is None else json.loads(row["answer"])

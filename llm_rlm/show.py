@@ -15,6 +15,7 @@ from rlm_core.trace import Call, Step, Trace
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 CALLS = 10  # of a step, where not all are shown
+UNASKED = "(the text states the task)"
 LINES, CHARS = 30, 100  # of an output; of one end of a sub-call
 
 Row = dict[str, Any]
@@ -35,7 +36,7 @@ def table(rows: Iterable[Row]) -> str:
             (cell.rjust(width) if column in numbers else cell.ljust(width))
             for column, (cell, width) in enumerate(zip(line, widths, strict=False))
         )
-        + f"  {_brief(line[9], 60)}"
+        + f"  {_brief(line[9] or UNASKED, 60)}"
         for line in lines
     )
 
@@ -52,7 +53,7 @@ class Show:
         head = [
             f"{_bold(row['id'])}  {_status(row['status'])} after {duration(row['seconds'])}, {spent}",
             f"{models} about {row['chars']:,} characters",
-            safe(row["query"]),
+            safe(row["query"] or UNASKED),
         ]
         answer = row["answer"]
         if answer is not None:

@@ -16,7 +16,7 @@ from llm_rlm import exits, recording, schema, seam
 from llm_rlm.forecast import fits, forecast
 from llm_rlm.front import AsyncFront, Front, Paused, tools
 from llm_rlm.progress import Progress
-from llm_rlm.report import details, spent, stopped, text_of, trace
+from llm_rlm.report import closing, details, spent, text_of, trace
 from llm_rlm.settings import settle
 from rlm_core.adrive import adrive
 from rlm_core.context import Context, ContextError
@@ -263,18 +263,11 @@ class Turn:
         self._log(result)
         text = text_of(result, self.prompt.schema)
         yield self._answer(text)
-        if text and (result.status in ("error", "limit") or result.unverified) and exits.on_terminal():
-            self.say("")  # what is said next stands on a line of its own
-        if result.status == "error":
-            self.say(f"Error: {result.reason}")
-        if result.status == "limit":
-            self.say(stopped(result))
-        if result.status in ("error", "limit"):
-            self.say(f"Spent: {spent(usage, result.seconds)}.")
-        if result.unverified:
-            looked = any(turn.code for turn in result.trajectory)
-            why = "the answer occurs neither in the text nor in what the code printed"
-            self.say(f"Not verified: {why if looked else 'no code has looked into the text'}.")
+        lines = closing(result)
+        if text and lines and exits.on_terminal():
+            click.echo(err=True)  # what is said next stands on a line of its own
+        for line in lines:
+            self.say(line)
         exits.leave_with(result.status)
 
     def _answer(self, text: str, follows_text: bool = False) -> StreamEvent:

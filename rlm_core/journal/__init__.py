@@ -14,7 +14,7 @@ package.
 
 from rlm_core.journal.file import VERSION, JournalError
 from rlm_core.journal.going_on import state
-from rlm_core.journal.made import About, about, again, check_source, setup_of
+from rlm_core.journal.made import About, about, again, check_source, question, setup_of
 from rlm_core.journal.reader import Journal
 from rlm_core.journal.recorder import Recorder
 from rlm_core.journal.rows import recalled
@@ -28,6 +28,7 @@ __all__ = [
     "about",
     "again",
     "check_source",
+    "question",
     "recalled",
     "setup_of",
     "state",

@@ -45,6 +45,11 @@ def about(row: Mapping[str, Any] | sqlite3.Row) -> About:
     return About(row["source"], row["model"], row["sub_model"], row["query"], json.loads(row["setup"]))
 
 
+def question(row: Mapping[str, Any]) -> str:
+    """What was asked, without the turns of a conversation before it; "" where the context states the task."""
+    return str(json.loads(row["setup"]).get("question", row["query"]))
+
+
 def check_source(row: Mapping[str, Any]) -> None:
     """Raises JournalError where the run cannot be made again from what is kept."""
     if row["source"] == "dspy":

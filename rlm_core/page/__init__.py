@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlm_core.journal import Journal, JournalError, state
+from rlm_core.journal import Journal, JournalError, question, state
 from rlm_core.pieces import Piece, texts_of
 from rlm_core.trace import Call, Step, Trace, trace
 
@@ -36,7 +36,7 @@ def page(journal: Journal, row: Mapping[str, Any]) -> str:
     script = (HERE / "page.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
-        "title": html.escape(f"{row['query'][:80] or 'A run'} · {row['id']}"),
+        "title": html.escape(f"{question(row)[:80] or 'A run'} · {row['id']}"),
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'",
         "style": (HERE / "page.css").read_text("utf-8"),
@@ -71,7 +71,7 @@ def _data(journal: Journal, row: Mapping[str, Any]) -> dict[str, Any]:
     if facts["steps"] is None:
         facts |= journal.spent(row["id"])
     answer = None if row["answer"] is None else json.loads(row["answer"])
-    facts |= {"status": state(row), "answer": _shown(answer), "query": _cut(row["query"])}
+    facts |= {"status": state(row), "answer": _shown(answer), "query": _cut(question(row))}
     spans = [span for quoted in quotations.values() for span in quoted]
     spans += [span[1:] for step in told.steps for span in step.looked] if told else []
     root = _run(told, quotations, given, finder) if told else None

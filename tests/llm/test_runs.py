@@ -81,6 +81,22 @@ def test_a_follow_up_is_listed_by_its_own_question(cli: Any, ask: Any) -> None:
     assert [row["query"] for row in rows] == ["And again?", "What is the magic word?"]
 
 
+def test_a_run_without_a_question_is_listed_too(cli: Any, ask: Any) -> None:
+    ask()
+    cli("-m", "rlm-base", "-c", input=TEXT)
+    assert "(the text states the task)" in cli("rlm", "runs").stdout
+    assert json.loads(cli("rlm", "runs", "--json").stdout)[0]["query"] == ""
+    assert "Earlier in this conversation" not in cli("rlm", "show").stdout.partition("step 1")[0]
+
+
+def test_a_status_that_there_is_not_is_refused(cli: Any, ask: Any) -> None:
+    ask()
+    for wrong in (("-s", "answerd"), ("-n", "-3")):
+        result = cli("rlm", "runs", *wrong)
+        assert (result.exit_code, result.stdout) == (2, "")
+    assert "'broken off'" in cli("rlm", "runs", "-s", "answerd").stderr
+
+
 def test_the_list_is_filtered(cli: Any, ask: Any) -> None:
     ask()
     ask()
