@@ -78,8 +78,8 @@ class Answers:
         os.close(self._file)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
 
-    def add(self, question: str, outcome: Outcome) -> None:
-        """Writes one row.  Raises AnswersError, with nothing written."""
+    def add(self, question: str, outcome: Outcome) -> dict[str, Any]:
+        """Writes one row, and gives it.  Raises AnswersError, with nothing written."""
         told = asdict(outcome)
         del told["unpaid"]
         row = {"id": told.pop("id"), "question": question, **told}
@@ -95,6 +95,7 @@ class Answers:
                 f"{self.path}: {why}. Free some space; the same command then goes on"
             ) from error
         self.rows[outcome.id] = row
+        return row
 
     def close(self, finished: bool) -> None:
         """`finished`: every row is there, so there is nothing to go on with."""

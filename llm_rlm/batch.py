@@ -133,6 +133,12 @@ def run(
 
     from rlm_core.ray_pool import ClusterError
 
+    unpriced = making.settings().unpriced
+    if max_cost is not None and unpriced:
+        names = " and ".join(unpriced)
+        click.echo(
+            f"Prices of {names} are not known: --max-cost holds only if the API reports costs", err=True
+        )
     total = _survey(rows(), answers)
     waiting: dict[str, str] = {}
 
@@ -142,8 +148,18 @@ def run(
                 waiting[row.id] = row.query
                 yield row
 
-    spent = sum(row.get("cost") or 0.0 for row in answers.rows.values())
-    left = None if max_cost is None else max(0.0, max_cost - spent)
+    told = Told()
+    for row in answers.rows.values():
+        told.add(row)
+    left = None if max_cost is None else max(0.0, max_cost - told.cost)
+    bar = tqdm(
+        total=total,
+        initial=told.rows,
+        unit=" rows",
+        dynamic_ncols=True,
+        disable=not (sys.stderr and sys.stderr.isatty()),
+        leave=False,
+    )
     backend: Literal["threads", "ray"] = "threads" if cluster is None else "ray"
     outcomes = map_runs(
         ask(),
@@ -153,24 +169,19 @@ def run(
         name=answers.batch,
         max_cost=left,
         cluster=cluster,
+        tick=bar.refresh,
     )
-    stopped, began = "", time.monotonic()
-    bar = tqdm(
-        total=total,
-        initial=len(answers.rows),
-        unit="row",
-        disable=not (sys.stderr and sys.stderr.isatty()),
-        leave=False,
-    )
+    stopped, cut_short, began = "", 0.0, time.monotonic()
     try:
         with bar:
             for outcome in outcomes:
                 question = waiting.pop(outcome.id, "")
                 if outcome.unpaid:
+                    cut_short += outcome.cost or 0.0
                     continue
-                answers.add(question, outcome)
+                told.add(answers.add(question, outcome))
+                bar.set_postfix_str(told.dollars(), refresh=False)
                 bar.update()
-                bar.set_postfix_str(_dollars(answers))
     except CostReached:
         stopped = f"--max-cost of ${max_cost:,.2f} is spent"
     except AnswersError as error:
@@ -181,16 +192,18 @@ def run(
         stopped = "interrupted"
     finally:
         outcomes.close()
-        left_over = total - len(answers.rows)
+        left_over = total - told.rows
         answers.close(finished=not left_over)
-    click.echo(summary(answers, time.monotonic() - began), err=True)
+    click.echo(f"{told.summary()}, {time.monotonic() - began:.0f} s", err=True)
     if left_over:
         why = stopped or "--max-cost is too little for some"
+        if cut_short:
+            why += f", ${cut_short:,.4f} of it for rows that are not finished"
         click.echo(
             f"Stopped: {why}; {left_over:,} rows are left. The same command goes on with them.", err=True
         )
         raise click.exceptions.Exit(4 if "--max-cost" in why else 1)
-    if any(row["status"] == "error" for row in answers.rows.values()):
+    if told.statuses["error"]:
         click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
         raise click.exceptions.Exit(1)
 
@@ -209,20 +222,36 @@ def _survey(rows: Iterator[Row], answers: Answers) -> int:
     return count
 
 
-def summary(answers: Answers, seconds: float) -> str:
-    rows = answers.rows.values()
-    statuses = Counter(row["status"] for row in rows)
-    told = [f"{len(rows):,} rows"]
-    told += [f"{statuses[status]:,} {name}" for status, name in NAMES.items() if statuses[status]]
-    tokens = sum(row["usage"].get("input", 0) + row["usage"].get("output", 0) for row in rows)
-    return f"{', '.join(told)}; {tokens:,} tokens, {_dollars(answers)}, {seconds:.0f} s"
+@dataclass
+class Told:
+    """What the rows of a file of answers come to."""
 
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    cost: float = 0.0
+    priced: int = 0
+    unpriced: int = 0  # rows with calls whose cost is not known
 
-def _dollars(answers: Answers) -> str:
-    rows = [row for row in answers.rows.values() if row["usage"]]
-    known = [row["cost"] for row in rows if row["cost"] is not None]
-    unknown = f" and what {len(rows) - len(known):,} rows cost is not known" if len(known) < len(rows) else ""
-    return f"${sum(known):,.4f}{unknown}" if known else "cost not known"
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows += 1
+        self.statuses[row["status"]] += 1
+        self.tokens += row["usage"].get("input", 0) + row["usage"].get("output", 0)
+        self.cost += row["cost"] or 0.0
+        self.priced += row["cost"] is not None
+        self.unpriced += bool(row["usage"]) and row["cost"] is None
+
+    def summary(self) -> str:
+        counts = [
+            f"{self.statuses[status]:,} {name}" for status, name in NAMES.items() if self.statuses[status]
+        ]
+        return f"{', '.join((f'{self.rows:,} rows', *counts))}; {self.tokens:,} tokens, {self.dollars()}"
+
+    def dollars(self) -> str:
+        if not self.priced:
+            return "cost not known"
+        unknown = f" and what {self.unpriced:,} rows cost is not known" if self.unpriced else ""
+        return f"${self.cost:,.4f}{unknown}"
 
 
 def forecast(making: Making, rows: Iterator[Row]) -> str:

@@ -59,7 +59,7 @@ def map_(
     Answer many questions, or one question of many texts
 
     FILES is a file of questions, JSONL or CSV, with question, id, and one of context, path, glob or url in
-    each row; or, with --question, the texts:
+    each row (- is standard input, as JSONL); or, with --question, the texts:
 
     \b
         llm rlm map -m rlm-gpt-4o questions.jsonl -o answers.jsonl --max-cost 20
@@ -78,7 +78,7 @@ def map_(
         if question is not None:
             rows = over_files(question, files, shared)
         elif len(files) == 1:
-            rows = from_file(Path(files[0]), shared)
+            rows = from_file(files[0], shared)
         else:
             raise click.UsageError("give one file of questions; or --question 'TEXT' and the files to ask")
         if dry_run:

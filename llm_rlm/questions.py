@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import glob
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rlm_core.batch import Remote, Row
 
@@ -19,26 +21,39 @@ class QuestionsError(Exception):
     """The questions cannot be read at all; the text is one line that says what to do."""
 
 
-def from_file(path: Path, shared: Any = None) -> Callable[[], Iterator[Row]]:
-    """What gives the rows of a file, anew at each call.  A line that cannot be read is a row with a problem.
+def from_file(name: str, shared: Any = None) -> Callable[[], Iterator[Row]]:
+    """What gives the rows of a file, anew at each call; "-" is standard input, as JSONL.  A line that cannot
+    be read is a row with a problem.
 
     JSONL, or CSV with a header, by the file's ending.  Columns: `question` (or `query`); `id`, by default
     the row's number; and one of `context`, the text itself (in JSONL also lists and dicts), `path` of a
-    file or folder, `glob`,
-    `url`.  Paths are taken from the file's own folder.  `shared`: the context of rows that name none."""
+    file or folder, `glob`, `url`.  Paths are taken from the file's own folder, or from the current one.
+    `shared`: the context of rows that name none."""
+    opened = _stdin() if name == "-" else None
+    path = Path(opened.name if opened else name)
+    folder = Path() if opened else path.parent
     if not path.is_file():
         raise QuestionsError(f"{path}: there is no such file of questions")
 
     def rows() -> Iterator[Row]:
+        assert opened is None or not opened.closed
         seen: set[str] = set()
         for number, found in enumerate(_csv(path) if path.suffix.lower() == ".csv" else _jsonl(path), 1):
-            row = _row(found, str(number), path.parent, shared)
+            row = _row(found, str(number), folder, shared)
             if row.id in seen:
                 row = Row(f"row {number}", problem=f"an earlier row has the id {row.id!r} too")
             seen.add(row.id)
             yield row
 
     return rows
+
+
+def _stdin() -> IO[bytes]:
+    """What comes on standard input, in a file: the rows are read more than once, and may not fit memory."""
+    file = tempfile.NamedTemporaryFile(suffix=".jsonl")  # noqa: SIM115 - is gone when nothing refers to it
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.flush()
+    return file
 
 
 def over_files(question: str, patterns: Sequence[str], shared: Any = None) -> Callable[[], Iterator[Row]]:
@@ -91,7 +106,10 @@ def _csv(path: Path) -> Iterator[dict[str, Any] | str]:
 def _row(found: dict[str, Any] | str, number: str, folder: Path, shared: Any) -> Row:
     if isinstance(found, str):
         return Row(number, problem=found)
-    name = str(found.get("id", number))
+    own = number if found.get("id") is None else found["id"]
+    if not isinstance(own, str | int | float):
+        return Row(number, problem='its "id" is neither a text nor a number')
+    name = str(own)
     query = found.get("question", found.get("query"))
     if not isinstance(query, str) or not query.strip():
         return Row(name, problem='it has no "question"')

@@ -37,6 +37,11 @@ class Settings:
     journal: str  # "full", "no-context" or "never"
     dry_run: bool
 
+    @property
+    def unpriced(self) -> list[str]:
+        """Models whose prices are not known: a limit in dollars may not hold."""
+        return sorted({each.model_id for each in (self.root, self.sub) if each.facts.input_price is None})
+
 
 def settle(twin: _Twin, options: Any, key: str | None) -> Settings:
     """Raises llm.ModelError, whose text says what to change."""

@@ -164,10 +164,9 @@ class Turn:
             short = f"fits {name}'s window well" if settings.root.window else "is short"
             plainly = f"This text {short}: one plain call would do, -m {name} or -o direct auto"
             yield from self.told(Noted((), plainly))
-        unpriced = {each.model_id for each in (settings.root, settings.sub) if each.facts.input_price is None}
-        if self.prompt.options.max_cost is not None and unpriced:
+        if self.prompt.options.max_cost is not None and settings.unpriced:
             self.say(
-                f"Prices of {' and '.join(sorted(unpriced))} are not known: max_cost holds only if the API "
+                f"Prices of {' and '.join(settings.unpriced)} are not known: max_cost holds only if the API "
                 "reports costs; max_tokens holds always"
             )
 

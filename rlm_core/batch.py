@@ -138,6 +138,8 @@ def perform(rlm: RLM, row: Row, cost: float | None, run: str = "") -> Outcome:
         return Outcome.failed(row, row.problem)
     try:
         context = read(row.context)
+        if not context.chars:
+            raise ContextError("its text is empty")
     except ContextError as error:
         return Outcome.failed(row, str(error))
     limits = replace(rlm.limits, cost=cost)
@@ -207,4 +209,5 @@ def _fetched(url: str) -> Any:
     except documents.DocumentError as error:
         raise ContextError(f"{url}: {error}") from error
     except Exception as error:  # each protocol has errors of its own
-        raise ContextError(f"{url} cannot be read: {error or type(error).__name__}") from error
+        why = type(error).__name__ if str(error) in ("", url) else error
+        raise ContextError(f"{url} cannot be read: {why}") from error

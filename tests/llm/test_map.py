@@ -74,6 +74,15 @@ def test_questions_from_csv(cli: Any, scripted: Any, work: Path) -> None:
     }
 
 
+def test_questions_from_standard_input(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    lines = '{"question": "Which?", "path": "a.txt"}\n{"question": "Which?", "glob": "[bc].txt"}\n'
+    assert cli("rlm", "map", "-m", "fake", "-", "-o", "out.jsonl", input=lines).exit_code == 1
+    got = answers(work / "out.jsonl")
+    assert got["1"]["answer"] == "AAA"
+    assert set(got) == {"1", "2"}  # two texts under names have no .split
+
+
 def test_one_question_over_files_that_match(cli: Any, scripted: Any, work: Path) -> None:
     chats = scripted("fake", ANSWER)
     result = cli("rlm", "map", "-m", "rlm-fake", "--question", "Which word?", "*.txt", "-o", "out.jsonl")
@@ -123,13 +132,16 @@ def test_a_bad_row_is_one_row(cli: Any, scripted: Any, work: Path) -> None:
         '{"id": "none", "path": "a.txt"}\n'
         '{"id": "two", "question": "?", "path": "a.txt", "context": "x"}\n'
         '{"id": "good", "question": "another?", "path": "a.txt"}\n'
+        '{"id": ["list"], "question": "?", "path": "a.txt"}\n'
+        '{"id": "empty", "question": "?", "context": ""}\n'
+        '{"id": "glob", "question": "?", "glob": "*.nix"}\n'
     )
     result = cli("rlm", "map", "-m", "fake", "q.jsonl", "-o", "out.jsonl")
     got = answers(work / "out.jsonl")
     assert result.exit_code == 1
     assert {name for name, row in got.items() if row["status"] == "answered"} == {"good"}
-    assert len(got) == 8
-    assert "1 answered, 7 errors" in result.stderr
+    assert len(got) == 11
+    assert "1 answered, 10 errors" in result.stderr
     assert "--retry-errors" in result.stderr
 
 
@@ -206,10 +218,43 @@ def test_a_batch_stops_at_its_cost_and_says_so(cli: Any, home: Path, work: Path)
     assert len(server.requests) <= 42
 
 
+def test_the_users_own_prices_hold_a_batch_to_its_cost(cli: Any, home: Path, work: Path) -> None:
+    used = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}  # a cent
+
+    def reply(body: dict[str, Any]) -> Reply:
+        chat = [(message["role"], message["content"]) for message in body["messages"]]
+        return Reply(ANSWER(chat), usage=used)
+
+    jsonl(work / "q.jsonl", *({"question": "?", "context": f"word {n}"} for n in range(40)))
+    (home / "rlm").mkdir(exist_ok=True)
+    (home / "rlm" / "prices.toml").write_text("[stub]\nwindow = 32000\ninput = 10.0\noutput = 0.0\n")
+    command = ["rlm", "map", "-m", "rlm-stub", "q.jsonl", "-o", "out.jsonl", "--max-cost", "0.3"]
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        result = cli(*command)
+        assert result.exit_code == 4
+        assert len(server.requests) <= 30 + 8  # what a call costs is known only when it has been made
+        rows = answers(work / "out.jsonl")
+        paid = sum(row["cost"] for row in rows.values())
+        unfinished = round(len(server.requests) * 0.01 - paid, 4)
+        assert not unfinished or f"${unfinished:.4f} of it for rows that are not finished" in result.stderr
+
+
+def test_prices_that_are_not_known_are_said_where_a_batch_has_a_limit(
+    cli: Any, scripted: Any, work: Path
+) -> None:
+    scripted("fake", ANSWER)
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "a.txt", "-o"]
+    assert "Prices of fake are not known" in cli(*command, "one.jsonl", "--max-cost", "1").stderr
+    assert "Prices" not in cli(*command, "two.jsonl").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["q.jsonl"], "-o FILE"),
+        (["q.jsonl", "-o", "out.jsonl", "--max-cost", "nan"], "no number of dollars"),
+        (["q.jsonl", "-o", "out.jsonl", "--max-cost=-1"], "no number of dollars"),
         (["-o", "out.jsonl"], "one file of questions"),
         (["gone.jsonl", "-o", "out.jsonl"], "no such file of questions"),
         (["--question", "?", "-o", "out.jsonl"], "needs files"),
