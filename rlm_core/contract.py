@@ -124,11 +124,11 @@ SMALL = Wording(
 You answer a question about a long text. The text is in the Python variable {variables}. You cannot read it, only search it \
 with code. Write one short block of Python in each reply:
 ```python
-print(grep("some words")[:3])
+print(grep("some words"))
 ```""",
     helpers={
         "grep": 'grep("words") gives the list of all lines of the text that hold these words together. '
-        'print(grep("some words")[:3]) shows the first three, print(len(grep("some words"))) counts them all.',
+        'print(grep("some words")) shows them, print(len(grep("some words"))) counts them.',
     },
     submit="When the output shows the answer, write FINAL() with the answer itself inside, without code. "
     "When the text does not hold the answer, write FINAL(NOT_FOUND).",

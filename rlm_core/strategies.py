@@ -84,6 +84,7 @@ into each; never make one call per line or per record.""",
 #   empty one in a later turn; it repeats the code or makes an answer up.
 # - Questions that say what form the answer shall have.  Without them such a sentence ("Answer with the value only.") made the
 #   model answer at once with a number of the card, and no code.
+# - No `[:3]` behind a search.  The model put a bracket too many there and then gave up; long output is cut anyway.
 # - Every block in the same form.  Loops over search words, and examples of more than one block, made it worse.
 
 
@@ -100,7 +101,7 @@ def _counting(query: str, words: str, count: int, card: str) -> Example:
 
 def _finding(query: str, found: dict[str, list[str]], answer: str, card: str) -> Example:
     """`found`: the lines by the words that they were searched by."""
-    code = "\n".join(f'print(grep("{words}")[:3])' for words in found)
+    code = "\n".join(f'print(grep("{words}"))' for words in found)
     return Example(
         query, card, (Step("", code, "\n".join(map(repr, found.values()))), Step(f"FINAL({answer})"))
     )
