@@ -10,23 +10,41 @@ import functools
 import importlib
 import itertools
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .classes import GIVEN_TYPES, Type
 from .guards import WRITABLE_TYPES
-from .members import EVERYTHING, INSTEAD, MEMBERS, STAND_INS, WRITABLE
+from .members import EVERYTHING, IN_CELLS, INSTEAD, MEMBERS, STAND_INS, WRITABLE
 
 
-def facade(name: str, members: Mapping[str, Any]) -> types.ModuleType:
-    """A module object that holds `members` and nothing else."""
+def facade(
+    name: str, members: Mapping[str, Any], missing: Callable[[str, str], Any] | None = None
+) -> types.ModuleType:
+    """A module object that holds `members` and nothing else, but for what `missing` makes of a name."""
     module = types.ModuleType(name)
 
-    def __getattr__(member: str) -> NoReturn:
-        raise AttributeError(f"module {name!r} has no {member!r} here")
+    def __getattr__(member: str) -> Any:
+        return (missing or _missing)(name, member)
 
     module.__dict__.update(members, __getattr__=__getattr__)
     return module
+
+
+def _missing(name: str, member: str) -> NoReturn:
+    instead = _instead(f"{name}.{member}")
+    raise AttributeError(f"module {name!r} has no {member!r} here" + (f": {instead}" if instead else ""))
+
+
+def _instead(name: str) -> str | None:
+    """What to use instead of a module or a member; what is said of its package, where nothing is of it."""
+    found = [
+        INSTEAD[parent]
+        for parent in itertools.accumulate(name.split("."), "{}.{}".format)
+        if parent in INSTEAD
+    ]
+    return found[-1] if found else None
 
 
 @functools.cache
@@ -53,18 +71,40 @@ def _members_of(name: str, wanted: str) -> dict[str, Any]:
     return {n: getattr(module, n) for n in names if hasattr(module, n)}  # not every Python has every member
 
 
-class Facades:
-    """The importable modules of one session: the standard ones, and `own` ones that print or look into it."""
+@functools.cache
+def sources_in_cells() -> dict[str, str]:
+    """Module -> the source of its members that are written in the Python of cells."""
+    return {name: (Path(__file__).parent / "in_cells" / f"{name}.py").read_text("utf-8") for name in IN_CELLS}
 
-    def __init__(self, own: Mapping[str, Mapping[str, Any]]) -> None:
+
+class Facades:
+    """The importable modules of one session: the standard ones, and `own` ones that print or look into it.
+
+    `run` runs a source as a cell of the session, in a namespace of its own, and gives its names."""
+
+    def __init__(
+        self, own: Mapping[str, Mapping[str, Any]], run: Callable[[str, str], dict[str, Any]]
+    ) -> None:
         self._modules: dict[str, types.ModuleType] = {}
+        self._run = run
+        self._in_cells = {name: wanted.split() for name, wanted in IN_CELLS.items()}
         for name, members in itertools.chain(standard_members().items(), own.items()):
             self._add(name, members)
+        for name in IN_CELLS:
+            self._add(name, {})
+
+    def _missing(self, name: str, member: str) -> Any:
+        """A member that a cell asks for and its module does not have yet.  Raises AttributeError."""
+        if member not in self._in_cells.get(name, ()):
+            _missing(name, member)
+        made = self._run(f"<{name}>", sources_in_cells()[name])
+        self._add(name, {wanted: made[wanted] for wanted in self._in_cells.pop(name)})
+        return made[member]
 
     def _add(self, name: str, members: Mapping[str, Any]) -> None:
         module = self._modules.get(name)
         if module is None:
-            module = self._modules[name] = facade(name, {})
+            module = self._modules[name] = facade(name, {}, self._missing)
             parent, _, child = name.rpartition(".")
             if parent:
                 if parent not in self._modules:
@@ -85,15 +125,23 @@ class Facades:
 
     def import_members(self, name: str, wanted: tuple[str, ...], /) -> tuple[Any, ...]:
         """`from name import ...`.  Raises ImportError."""
-        members = self.import_module(name, True).__dict__
+        module = self.import_module(name, True)
+        found = []
         for member in wanted:
-            if member.startswith("_") or member not in members:
-                raise ImportError(f"cannot import name {member!r} from {name!r} here", name=name)
-        return tuple(members[member] for member in wanted)
+            if member.startswith("_") or not hasattr(module, member):
+                instead = _instead(f"{name}.{member}")
+                problem = f"cannot import name {member!r} from {name!r} here"
+                raise ImportError(problem + (f": {instead}" if instead else ""), name=name)
+            found.append(getattr(module, member))
+        return tuple(found)
 
     def all_members(self, name: str) -> dict[str, Any]:
         """What `from name import *` binds.  Raises ImportError."""
-        members = self.import_module(name, True).__dict__.items()
+        module = self.import_module(name, True)
+        for member in self._in_cells.get(name, ()):
+            getattr(module, member)
+            break  # they are made together
+        members = module.__dict__.items()
         return {
             member: value
             for member, value in members
@@ -102,11 +150,7 @@ class Facades:
 
 
 def _unavailable(name: str) -> ImportError:
-    parents = itertools.accumulate(name.split("."), "{}.{}".format)
-    found = [INSTEAD[parent] for parent in parents if parent in INSTEAD]
     instead = (
-        found[-1]
-        if found
-        else "write it in plain Python, or use the standard modules for text, data and math"
+        _instead(name) or "write it in plain Python, or use the standard modules for text, data and math"
     )
     return ModuleNotFoundError(f"{name} is not available: {instead}", name=name)

@@ -27,6 +27,7 @@ from .names import (
     SANDBOX_MODULE,
     is_dunder,
     is_reserved,
+    why_not,
 )
 from .templates import traverses
 
@@ -117,7 +118,7 @@ def _read(obj: Any, name: str) -> Any:
 
 def _read_special(obj: Any, name: str) -> Any:
     if name not in READABLE_DUNDERS:
-        raise AttributeError(f"{name} is not available")
+        raise AttributeError(why_not(name))
     if name == "__class__":
         return type_of(obj)
     if name in ("__dict__", "__annotations__"):

@@ -85,6 +85,10 @@ MEMBERS: dict[str, str] = {
         itemgetter itruediv ixor le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift
         setitem sub truediv truth xor
     """,
+    "os": "linesep sep extsep fspath",
+    "os.path": """
+        basename dirname join split splitext normpath isabs commonpath commonprefix normcase sep extsep
+    """,
     "pprint": "pformat saferepr isreadable",
     "random": """
         Random random uniform triangular randint choice randrange sample shuffle choices normalvariate
@@ -128,6 +132,17 @@ MEMBERS: dict[str, str] = {
     """,
     "uuid": "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",
     "zlib": "crc32 adler32 compress decompress error",
+}
+
+IN_CELLS: dict[str, str] = {  # members that are written in the Python of cells, in `in_cells`
+    "collections": "ChainMap UserDict UserList",
+    "functools": "singledispatch",
+    "logging": """
+        getLogger basicConfig disable Logger Handler StreamHandler NullHandler Formatter
+        log debug info warning error critical exception NOTSET DEBUG INFO WARNING WARN ERROR CRITICAL FATAL
+    """,
+    "pathlib": "PurePosixPath PurePath PosixPath Path",
+    "threading": "Lock RLock Semaphore BoundedSemaphore",
 }
 
 WRITABLE: dict[str, str] = {  # classes whose objects have attributes that code sets: `getcontext().prec = 50`
@@ -177,10 +192,10 @@ STAND_INS: dict[str, dict[str, Any]] = {
 NO_FILES = "there are no files here, the input is in `context`"
 NO_NETWORK = "there is no network here"
 NO_PROCESSES = "there are no processes or threads here, llm_query_batched runs in parallel"
-ASK_AN_LM = "use llm_query"
-INSTEAD: dict[str, str] = {
+ASK_AN_LM = "use llm_query, if it is among your functions"
+INSTEAD: dict[str, str] = {  # of a module, or of a member that it lacks
     **dict.fromkeys(
-        ["os", "pathlib", "glob", "shutil", "tempfile", "fileinput", "zipfile", "tarfile", "gzip"], NO_FILES
+        ["os", "glob", "shutil", "tempfile", "fileinput", "zipfile", "tarfile", "gzip"], NO_FILES
     ),
     **dict.fromkeys(
         ["requests", "urllib", "urllib.request", "http", "httpx", "aiohttp", "socket", "ssl"], NO_NETWORK
@@ -199,7 +214,7 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(["yaml", "toml", "tomllib"], "use re, or ask llm_query to turn it into JSON"),
     "regex": "use re",
     **dict.fromkeys(["tiktoken", "nltk", "spacy"], "use len, re and llm_query"),
-    **dict.fromkeys(["logging", "tqdm", "rich"], "use print"),
+    **dict.fromkeys(["tqdm", "rich"], "use print"),
     "zoneinfo": "use datetime.timezone(datetime.timedelta(hours=...))",
     **dict.fromkeys(
         ["inspect", "importlib", "ctypes", "gc", "builtins", "weakref", "dis"],
@@ -207,4 +222,20 @@ INSTEAD: dict[str, str] = {
     ),
     "secrets": "use random",
     "timeit": "use time.perf_counter",
+    "os.environ": "there is no environment here",
+    "os.getenv": "there is no environment here",
+    "os.cpu_count": "llm_query_batched runs in parallel",
+    "sys.path": "nothing can be installed here, use the standard modules for text, data and math",
+    "sys.modules": "use import",
+    "sys.stdin": "nobody is there to answer, the input is in `context`",
+    "ast": "ast.literal_eval reads data, and re finds text in source",
+    "re.Scanner": "use re.finditer with named groups",
+    "string.Formatter": "use str.format or an f-string",
+    "dataclasses.make_dataclass": "write a class statement",
+    "copy.replace": "use dataclasses.replace, or _replace of a named tuple",
+    "typing.get_type_hints": "use __annotations__",
+    "collections": "use dict, list, Counter, defaultdict, deque, OrderedDict, namedtuple or ChainMap",
+    "functools.partialmethod": "define a method",
+    "functools.singledispatchmethod": "use isinstance",
+    "concurrent.futures": "use ThreadPoolExecutor, as_completed and wait",
 }

@@ -90,3 +90,41 @@ def is_reserved(name: str) -> bool:
     """`_x_`: the name space of the hooks that the policy writes into the code (`_getattr_`, `_write_`,
     ...)."""
     return name.startswith("_") and name.endswith("_") and bool(name.strip("_")) and not is_dunder(name)
+
+
+_INSTEAD = {
+    "__import__": "use an import statement",
+    "__builtins__": "call the function by its name",
+    "__file__": "there are no files here, the input is in `context`",
+    "__subclasses__": "keep the classes in a list",
+    "__mro__": "use isinstance or issubclass",
+    "__bases__": "use isinstance or issubclass",
+    "__getattr__": "define the attributes, or use a dict",
+    "__setattr__": "use a property with a setter, or functools.cached_property for what is computed once",
+    "__dataclass_fields__": "use dataclasses.fields",
+    "__wrapped__": "keep the function under a name of its own",
+    "__module__": "use __name__ or __qualname__",
+    "__version__": "use sys.version_info",
+    "__name__": "functools.wraps names a wrapper",
+    "__doc__": "functools.wraps documents a wrapper",
+    "__init_subclass__": "use a class decorator",
+    "__class_getitem__": "derive from typing.Generic, or leave it out",
+    "__set_name__": "use a property",
+    "__get__": "use a property",
+    "__set__": "use a property with a setter",
+    "__delete__": "use a property with a deleter",
+    "__del__": "use with, or try and finally",
+    "__match_args__": "name the attributes in the pattern, as in Point(x=0, y=y)",
+    "__instancecheck__": "write a function that tests it",
+    "__index__": "define __int__, and write int(x)",
+    "__copy__": "define a method of another name",
+    "__deepcopy__": "define a method of another name",
+    "__cause__": "keep the exception under a name",
+    "__context__": "keep the exception under a name",
+    "__traceback__": "use traceback.format_exc()",
+}
+
+
+def why_not(name: str) -> str:
+    """The refusal of a special name."""
+    return f"{name} is not available: {_INSTEAD.get(name, 'use an ordinary name, or leave it out')}"

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from . import futures, guards, stand_ins
 from .class_statements import build_class
 from .classes import GIVEN_TYPES, Type, type_of
-from .facades import Facades, facade, standard_members
+from .facades import Facades, facade, sources_in_cells, standard_members
 from .names import SANDBOX_MODULE
 from .policy import compile_cell
 
@@ -63,7 +63,7 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
     # dataclasses, typing and enum look up the module that a class says it is from
     sys.modules.setdefault(SANDBOX_MODULE, types.ModuleType(SANDBOX_MODULE))
     names: dict[str, Any] = {}
-    modules = Facades(_session_modules(emit, names))
+    modules = Facades(_session_modules(emit, names), lambda name, source: _run(names, name, source))
     names["__builtins__"] = {
         **{name: getattr(builtins, name) for name in PLAIN_BUILTINS.split()},
         **EXCEPTIONS,
@@ -96,13 +96,19 @@ def add_module(
 ) -> types.ModuleType:
     """Makes a module of the host's importable in the cells of the namespace `names`.  Its source is behind
     the language wall as they are, and has `call_host` beside the builtins."""
-    builtins_ = names["__builtins__"]
-    own = {"__builtins__": builtins_, "__name__": SANDBOX_MODULE, "call_host": call_host}
-    exec(compile_cell(source, f"<{name}>"), own)
+    own = _run(names, f"<{name}>", source, call_host=call_host)
     hidden = {"call_host"}
     members = {key: value for key, value in own.items() if not key.startswith("_") and key not in hidden}
-    facades: Facades = builtins_["_import_"].__self__
+    facades: Facades = names["__builtins__"]["_import_"].__self__
     return facades.add(name, members)
+
+
+def _run(names: dict[str, Any], filename: str, source: str, **given: Any) -> dict[str, Any]:
+    """Runs a source behind the language wall as the cells of the namespace `names` run, in one of its own,
+    and gives that."""
+    own = {"__builtins__": names["__builtins__"], "__name__": SANDBOX_MODULE, **given}
+    exec(compile_cell(source, filename), own)
+    return own
 
 
 def _import_for_c(name: str, *_: Any) -> None:
@@ -257,6 +263,7 @@ CODECS = """
 def preload() -> None:
     """Imports whatever a cell could need later.  After this nothing opens a file."""
     standard_members()
+    sources_in_cells()
     for name in LAZY_MODULES.split():
         importlib.import_module(name)
     for name in CODECS.split():

@@ -46,6 +46,7 @@ from .names import (
     REFUSED_ATTRIBUTES,
     is_dunder,
     is_reserved,
+    why_not,
 )
 from .source import limited_nesting, parse_cell
 from .templates import traverses
@@ -61,26 +62,6 @@ REFUSED_SYNTAX = {
     "TypeVar": "type parameters are not available: leave them out",
     "ParamSpec": "type parameters are not available: leave them out",
     "TypeVarTuple": "type parameters are not available: leave them out",
-}
-INSTEAD_OF_DUNDER = {
-    "__import__": "use an import statement",
-    "__builtins__": "call the function by its name",
-    "__file__": "there are no files here, the input is in `context`",
-    "__subclasses__": "keep the classes in a list",
-    "__mro__": "use isinstance or issubclass",
-    "__bases__": "use isinstance or issubclass",
-    "__getattr__": "define the attributes, or use a dict",
-    "__setattr__": "use a property with a setter",
-    "__dataclass_fields__": "use dataclasses.fields",
-    "__wrapped__": "keep the function under a name of its own",
-    "__module__": "use __name__ or __qualname__",
-    "__version__": "use sys.version_info",
-    "__name__": "functools.wraps names a wrapper",
-    "__doc__": "functools.wraps documents a wrapper",
-    "__init_subclass__": "use a class decorator",
-    "__cause__": "keep the exception under a name",
-    "__context__": "keep the exception under a name",
-    "__traceback__": "use traceback.format_exc()",
 }
 CLASS_KEYWORDS = frozenset({"total"})  # of TypedDict
 SELF_MATCHING = {
@@ -169,12 +150,14 @@ class _Policy(RestrictingNodeTransformer):
             self.error(node, f"{name} is a reserved name: leave out the last underscore")
 
     def _refuse_dunder(self, node: ast.AST, name: str) -> None:
-        instead = INSTEAD_OF_DUNDER.get(name)
-        self.error(node, f"{name} is not available" + (f": {instead}" if instead else ""))
+        self.error(node, why_not(name))
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id == "__name__" and isinstance(node.ctx, ast.Load):
-            return ast.copy_location(ast.Constant("__main__"), node)
+        if isinstance(node.ctx, ast.Load):
+            if node.id == "__name__":
+                return ast.copy_location(ast.Constant("__main__"), node)
+            if node.id == "__doc__" and self._scopes[-1] != "class":
+                return ast.copy_location(ast.Constant(None), node)
         self.check_name(node, node.id)
         return self.node_contents_visit(node)
 

@@ -331,7 +331,7 @@ def test_a_module_of_the_hosts_is_there_with_and_without_an_import():
 
 
 def test_its_source_is_behind_the_language_wall():
-    assert "files" in last("import desk", modules={"desk": "import os"}).error
+    assert "files" in last("import desk", modules={"desk": "import shutil"}).error
     assert "__subclasses__" in last("import desk", modules={"desk": "object.__subclasses__()"}).error
 
 
