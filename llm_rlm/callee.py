@@ -14,6 +14,7 @@ import llm
 from llm.models import AsyncResponse, Prompt, Response
 
 from llm_rlm.errors import BROKE_OFF, call_error
+from llm_rlm.local_model import Local
 from rlm_core import prices
 from rlm_core.keys import can_be_sent
 from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
@@ -62,6 +63,14 @@ class Callee:
                 f"copy it again, with llm keys set {name}"
             )
         return key
+
+    def fetch(self) -> None:
+        """Has the local model fetched, where it is that and not there yet.  Raises llm.ModelError."""
+        if isinstance(self.pair.model, Local):
+            try:
+                self.pair.model.fetch(**self.options)
+            except LMCallError as error:
+                raise llm.ModelError(str(error)) from None
 
     def sees(self, attachment: llm.Attachment) -> bool:
         return attachment.resolve_type() in self.pair.model.attachment_types

@@ -43,6 +43,12 @@ class _Local:
         """How many tokens the model reads `text` as."""
         return self._lm(options).tokens(text)
 
+    def fetch(self, **options: Any) -> None:
+        """Has its weights fetched where they are not there yet.  Raises LMCallError."""
+        from rlm_core.local import Engine
+
+        Engine.find(self._lm(options))
+
     def _lm(self, options: dict[str, Any]) -> LocalLM:
         from rlm_core.local import LocalLM
 

@@ -155,8 +155,10 @@ class Turn:
         if self.foretells:
             yield self._answer(forecast(self.seam, settings, self.run))
             return
-        settings.root.check_key()
-        settings.sub.check_key()
+        for callee in (settings.root, settings.sub):
+            callee.check_key()
+            if exits.in_command_line():  # now, since its bar and the live line would fight for one row
+                callee.fetch()
         for note in self.seam.notes:
             yield from self.told(Noted((), note))
         if self.fits and not settings.direct and self.seam.documents:

