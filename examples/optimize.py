@@ -215,6 +215,7 @@ def run_in_llm(file: Path, asked: list[dspy.Example], model: str, home: Path) ->
         if done.returncode and "rlm" in arguments:
             raise SystemExit(done.stderr)
 
+    llm("models", "options", "set", "local", "max_tokens", str(REPLY))  # as in DSPy; the default is more
     llm("rlm", "strategies", "add", str(file))
     for example in asked:
         llm("-m", "rlm-local", "--no-log", *given, example.query, text=example.context.read())

@@ -60,6 +60,8 @@ _MOST_VARIABLES = 10_000
 _MiB = 1 << 20
 _LEAST_MEMORY = 1 << 30
 _READ = 1 << 18
+_STARTING = threading.BoundedSemaphore(8)
+"""Threads that start sandboxes ahead, in this process: hundreds of runs may begin at once."""
 _READY_SECONDS = 60.0
 _LOAD_RATE = 20 * _MiB  # bytes a second that loading is slower than on no machine
 
@@ -82,8 +84,10 @@ class LocalSandbox:
 
     def start(self, inputs: Mapping[str, Any] | None = None) -> None:
         """Starts the processes, and loads the inputs that the first session will open with, behind the
-        caller's back.  What fails here fails again, and is raised, in `open`."""
-        threading.Thread(target=self._start, args=(inputs,), name="rlm-sandbox-start", daemon=True).start()
+        caller's back; where many sandboxes are being started, `open` does it.  What fails here fails again,
+        and is raised, in `open`."""
+        if _STARTING.acquire(blocking=False):
+            threading.Thread(target=self._start, args=(inputs,), name="rlm-start", daemon=True).start()
 
     def open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
         """See `Backend.open`.  Raises SandboxUnavailable, SandboxError; TypeError for an input that cannot
@@ -112,6 +116,8 @@ class LocalSandbox:
                     self._hold(inputs)
             except (SandboxError, OSError, TypeError):
                 pass
+            finally:
+                _STARTING.release()
 
     def _open(self, inputs: Mapping[str, Any], repl: Repl) -> LocalSession:
         if self._holder is None or not self._holder.is_alive or not self._holds:

@@ -1,9 +1,8 @@
-"""What is wrong with upstream's class, one test each: here it is not.  `benchmarks/dspy_ratios.py` prints
+"""What is wrong with upstream's class, one test each: here it is not.  `benchmarks/dspy_fourteen.py` prints
 what upstream's does beside it."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from typing import Any
@@ -124,36 +123,7 @@ def test_a_run_leaves_its_whole_trajectory_as_one_entry_of_the_trace() -> None:
     assert "secret" not in str(inputs)
 
 
-# 7. aforward does not block, and its calls overlap
-
-
-async def test_concurrent_runs_overlap_with_few_threads() -> None:
-    beats = 0
-
-    async def heart() -> None:
-        nonlocal beats
-        while True:
-            await asyncio.sleep(0.01)
-            beats += 1
-
-    async def one(delay: float) -> Any:
-        lm = Script(code("x = llm_query('a')\nSUBMIT(x)"), answers="b", delay=delay)
-        with dspy.context(lm=lm):
-            return await RLM("context -> answer").acall(context="abc")
-
-    async def timed(count: int, delay: float) -> float:
-        start = time.monotonic()
-        predictions = await asyncio.gather(*(one(delay) for _ in range(count)))
-        assert all(prediction.answer == "b" for prediction in predictions)
-        return time.monotonic() - start
-
-    await one(0)  # what only the first run has to do
-    beating = asyncio.create_task(heart())
-    together = await timed(8, 0.5)
-    beating.cancel()
-    assert together < 8 * 2 * 0.5 / 2  # one after another the waiting alone takes 8 seconds
-    assert beats > 20
-    assert threading.active_count() < 40
+# 7 (`aforward` does not block, and its calls overlap) is in test_async.py
 
 
 # 8. a step that runs over is stopped, and its variables are kept
