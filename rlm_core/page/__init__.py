@@ -216,6 +216,6 @@ class _Finder:
 
 def _fragments(text: str) -> Iterator[str]:
     """Parts of a text between line ends and quotes, as in printed lists."""
-    for part in re.split(r"\\n|\n|', '|\", \"|\['|'\]", text):
+    for part in re.split(r"""\\n|\n|['"], ['"]|\[['"]|['"]\]""", text):
         if len(part) >= LEAST:
             yield part[:2_000]

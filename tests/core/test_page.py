@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from rlm_core import RLM, ScriptedLM
 from rlm_core.journal import About, Journal
 from rlm_core.limits import Limits
 from rlm_core.loop import Failed
@@ -92,6 +93,29 @@ def test_it_knows_where_grep_and_chunks_looked_also_those_of_a_child(tmp_path):
     (child,) = step["children"]
     assert child["steps"][0]["looked"] == [["grep", "context", 20_100, 20]]
     assert child["text"].startswith(f"Only this: {TEXT[20_000:20_050]}")
+
+
+def test_a_grandchilds_places_are_those_of_the_whole_text(tmp_path):
+    """With the real sandbox: it was given a part of a part."""
+    steps = {
+        "Q0": ["rlm_query('Q1', 'Read: ' + context[20_000:60_000])", "SUBMIT(str(len(context)))"],
+        "Q1": ["rlm_query('Q2', context[10_000:20_000])", "SUBMIT(str(len(context)))"],
+        "Q2": ["print(grep('line 900 '), [\"it's\", 'so'])", "SUBMIT(str(len(context)))"],
+    }
+
+    def say(messages):
+        asked = messages[1]["content"].rpartition("Question: ")[2][:2]
+        return repl(steps[asked][sum(message["role"] == "assistant" for message in messages)])
+
+    rlm = RLM(ScriptedLM(say), limits=Limits(depth=3), journal=tmp_path / "journal.db")
+    assert rlm.completion(TEXT, "Q0").answer == str(len(TEXT))
+    (child,) = data_of(page(rlm.journal, rlm.journal.run("")))["root"]["steps"][0]["children"]
+    (grandchild,) = child["steps"][0]["children"]
+    line = next(line for line in TEXT.splitlines() if line.startswith("line 900 "))
+    (found,) = grandchild["steps"][0]["looked"]
+    assert found[:2] == ["grep", "context"]
+    assert TEXT[found[2] :][: found[3]].rstrip("\n") == line
+    assert grandchild["steps"][0]["spans"] == [["context", *_place(line)]]
 
 
 def _place(line):

@@ -184,6 +184,18 @@ def test_a_run_is_shown_with_code_output_and_sub_calls(cli: Any, ask: Any) -> No
     assert "Answer sub-answer xyzzy" in shown
 
 
+def test_notes_are_shown_where_they_fell(cli: Any, ask: Any, tmp_path: Path) -> None:
+    guess = "```repl\nprint(context[:9])\nSUBMIT('a guess')\n```"  # before it has read what it printed
+    ask(say=script(guess, ASK, SUBMIT))
+    events = map(json.loads, cli("rlm", "export").stdout.splitlines())
+    (note,) = [event["text"] for event in events if event["type"] == "Noted"]
+    first, second = cli("rlm", "show", "--full").stdout.split("step 2")
+    assert f"({note})" in " ".join(first.split())
+    assert note not in " ".join(second.split())
+    cli("rlm", "view", "--no-open", "-o", str(tmp_path / "run.html"))
+    assert json.dumps(note)[1:-1] in (tmp_path / "run.html").read_text("utf-8")
+
+
 def test_what_a_terminal_would_obey_is_taken_out(cli: Any, ask: Any) -> None:
     evil = "```repl\nprint('\x1b]0;owned\x07')\nfound = ['sub-answer ']\n```"
     ask(say=script(evil, SUBMIT))
