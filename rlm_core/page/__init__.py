@@ -25,6 +25,8 @@ MOST = 20_000  # characters of any one text
 FINDING = 3.0  # seconds, for finding what was printed in the inputs
 LEAST = 24  # characters of a fragment that is looked for
 HERE = Path(__file__).parent
+SCRIPTS = ("base", "items", "head", "tree", "search", "detail", "time", "coverage", "start")
+"""One script in parts, each an idea, in this order."""
 
 Span = tuple[str, int, int]  # name of an input, start, length
 Quotations = Mapping[tuple[str, int, int], list[Span]]
@@ -33,7 +35,7 @@ Quotations = Mapping[tuple[str, int, int], list[Span]]
 def page(journal: Journal, row: Mapping[str, Any]) -> str:
     """The page of a run, given as its row."""
     data = json.dumps(_data(journal, row), ensure_ascii=False, separators=(",", ":"))
-    script = (HERE / "page.js").read_text("utf-8")
+    script = "\n".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
         "title": html.escape(f"{question(row)[:80] or 'A run'} · {row['id']}"),
