@@ -12,7 +12,7 @@ from typing import Any
 
 from rlm_bench import methods as methods_
 from rlm_bench import questions, tasks
-from rlm_bench.presets import Cell, Preset, presets
+from rlm_bench.presets import Cell, Preset, presets, with_twins
 from rlm_bench.runner import Spec
 from rlm_bench.samples import flat
 from rlm_bench.tasks.haystacks import CORPUS
@@ -49,7 +49,7 @@ def _cell(task: str, given: dict[str, Any], count: Callable[[str], int]) -> Cell
             raise ValueError(f"task {task} has no size: leave out --tokens")
         told["size"] = _size(task, told, given["seed"], given["tokens"], count)
     Spec.of(task, told, given["seed"]).sample()  # its parameters are right
-    return Cell(task, given["n"] or 1, told)
+    return Cell(task, with_twins(task, given["n"] or 1), told)
 
 
 def _size(task: str, told: dict[str, Any], seed: int, tokens: int, count: Callable[[str], int]) -> int:

@@ -29,7 +29,7 @@ class Preset:
 
     def with_n(self, n: int | None) -> Preset:
         """The same with `n` samples in every cell."""
-        return self if n is None else replace(self, cells=[replace(cell, n=n) for cell in self.cells])
+        return self if n is None else replace(self, cells=[_cell(c.task, n, **c.params) for c in self.cells])
 
     @property
     def samples(self) -> int:
@@ -51,14 +51,18 @@ def presets() -> dict[str, Preset]:
 
 
 def _cell(task: str, n: int, **params: Any) -> Cell:
-    return Cell(task, n, params)
+    return Cell(task, with_twins(task, n), params)
+
+
+def with_twins(task: str, n: int) -> int:
+    """As many samples, and one more where an unanswerable one would be without its twin."""
+    return n + n % 2 if task == "unanswerable" else n
 
 
 def _every(n: int, size: int) -> Iterator[Cell]:
-    """All tasks; an unanswerable sample never without its twin."""
     for task in names():
         sized = {"size": size} if "size" in get(task).defaults else {}
-        yield Cell(task, n + n % 2 if task == "unanswerable" else n, sized)
+        yield _cell(task, n, **sized)
 
 
 def _standard() -> Iterator[Cell]:

@@ -54,15 +54,16 @@ class Progress:
         share = tally.done / tally.total if tally.total else 1.0
         bar = "█" * int(share * BAR) + "░" * (BAR - int(share * BAR))
         parts = [f"{bar} {tally.done}/{tally.total}"]
-        if tally.errors:
-            parts.append(f"{tally.errors} errors")
-        parts += [f"{method} {sum(got):g}/{len(got)}" for method, got in self.scores.items()]
         spent = time.monotonic() - self.started
         parts.append(
             f"{clock(spent / tally.done * (tally.total - tally.done))} left" if tally.done else clock(spent)
         )
         if tally.cost:
             parts.append(f"${tally.cost:.4f}" + (" and more" if tally.unpriced else ""))
+        if tally.errors:
+            parts.append(f"{tally.errors} errors")
+        # what a narrow terminal cuts off comes last
+        parts += [f"{method} {sum(got):g}/{len(got)}" for method, got in self.scores.items()]
         now = next(iter(tally.working), None)
         if now:
             parts.append(f"{now.spec.task} by {now.method}")

@@ -203,6 +203,14 @@ def test_a_question_that_makes_no_sense_is_told_before_anything_is_sent(here, li
     assert sorted(path.name for path in here.iterdir()) == ["own.jsonl"]
 
 
+def test_an_unanswerable_question_never_comes_without_its_twin(here):
+    said("run", "--task", "unanswerable", "--method", "oracle", "--dir", "run")
+    one, other = rows.read(here / "run")
+    assert one.query == other.query
+    assert one.unanswerable != other.unanswerable
+    assert one.cluster == other.cluster
+
+
 SLOW = ["run", "--task", "niah", "--n", "12", "--method", "rlm0", "--dir", "run"]
 
 

@@ -41,6 +41,8 @@ def test_the_presets_are_as_large_as_their_names_say():
     assert sizes["positions"] == 420
     assert all(cell.n >= 5 for cell in presets()["seed"].cells)
     assert sizes["smoke"] <= 20
+    for preset in (*presets().values(), presets()["quick"].with_n(3)):  # no question without its twin
+        assert all(cell.n % 2 == 0 for cell in preset.cells if cell.task == "unanswerable")
     assert presets()["quick"].with_n(2).samples == 2 * len(presets()["quick"].cells)
 
 
