@@ -43,6 +43,8 @@ def page(rows: Sequence[Row], title: str) -> str:
     parts.append(_section("Cost against score", _costs(told, colours)))
     if (table := report.abstentions(rows))[1]:
         parts.append(_section("Where the text holds no answer", _plane(told, colours), _table(table)))
+    if (table := report.pair_lists(rows))[1]:
+        parts.append(_section("Lists of pairs", _table(table)))
     if (pairs := report.told_apart(rows)[1])[1]:
         parts.append(_section("Which methods are told apart", _table(pairs)))
     if (table := report.spread(rows))[1]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rlm_bench.rows import Row
+from rlm_bench.scorers import pair_rates
 from rlm_bench.summary import (
     Pair,
     Share,
@@ -46,6 +47,7 @@ def overview(rows: Sequence[Row]) -> Table:
         "method",
         "strict",
         "n",
+        "partial",
         "compat",
         "differ",
         "errors",
@@ -59,6 +61,7 @@ def overview(rows: Sequence[Row]) -> Table:
     for name, some in grouped(rows, labels(rows)).items():
         scored = [row for row in some if row.score is not None]
         strict = share(some)
+        partial = [near for row in scored if (near := (row.score or {}).get("partial")) is not None]
         compat = share(scored, lambda row: float((row.score or {}).get("compat") or 0.0))
         differ = sum(row.strict != ((row.score or {}).get("compat") or 0.0) for row in scored)
         spent = cost(some)
@@ -67,6 +70,7 @@ def overview(rows: Sequence[Row]) -> Table:
                 name,
                 f"{percent(strict.mean)} {interval(strict)}" if strict.n else "-",
                 str(strict.n),
+                f"{percent(sum(partial) / len(partial))} of {len(partial)}" if partial else "",
                 percent(compat.mean) if compat.n else "-",
                 str(differ),
                 str(strict.errors),
@@ -127,6 +131,18 @@ def abstentions(rows: Sequence[Row]) -> Table:
             body.append([name, *map(str, shares), percent(told.balanced)])
     head = ["invented an answer", "said there is none", "declined an answerable twin", "balanced accuracy"]
     return ["method", *head], body
+
+
+def pair_lists(rows: Sequence[Row]) -> Table:
+    """Of answers that are lists of pairs: what they hold of the true ones, and what naming all would have."""
+    body = []
+    asked = [row for row in rows if row.task == "pairs" and row.score is not None and "users" in row.meta]
+    for name, some in grouped(asked, labels(rows)).items():
+        rates = [pair_rates(row.gold, row.meta["users"], row.answer) for row in some]
+        means = {key: sum(rate[key] for rate in rates) / len(rates) for key in rates[0]}
+        shares = [percent(means[key]) for key in ("precision", "recall", "f1")]
+        body.append([name, str(len(some)), *shares, f"{means['lift']:.2f}"])
+    return ["method", "n", "precision", "recall", "F1", "lift over all pairs"], body
 
 
 def kinds(rows: Sequence[Row]) -> Table:
@@ -226,6 +242,8 @@ def markdown(rows: Sequence[Row], title: str) -> str:
         ]
     if (told := abstentions(rows))[1]:
         parts += ["## Where the text holds no answer", _md(told)]
+    if (told := pair_lists(rows))[1]:
+        parts += ["## Lists of pairs", _md(told)]
     if apart[1]:
         parts += ["## Which methods are told apart", _md(apart)]
     if (told := spread(rows))[1]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -179,7 +179,11 @@ def set_(sample: Sample, found: str, answer: Any) -> Score:
 
 def f1(got: set[Any], gold: set[Any]) -> float:
     """Of two sets; 1 when both are empty."""
-    return 2 * len(got & gold) / (len(got) + len(gold)) if got or gold else 1.0
+    return f1_of(len(got & gold), len(got), len(gold)) if got or gold else 1.0
+
+
+def f1_of(both: int, got: int, gold: int) -> float:
+    return 2 * both / (got + gold) if got + gold else 0.0
 
 
 def pairs_in(found: str, answer: Any = None) -> set[tuple[int, int]]:
@@ -203,11 +207,10 @@ def pairs(sample: Sample, found: str, answer: Any) -> Score:
     return Score(0.0, f1(got, gold), f1(got, gold), kind)
 
 
-def pair_rates(sample: Sample, answer: Any) -> dict[str, float]:
-    """Precision, recall, F1, and the lift of F1 over naming all pairs (1 is no better)."""
-    got, gold = pairs_in(said(answer), answer), {(a, b) for a, b in sample.answer}
-    everyone = sample.meta["users"] * (sample.meta["users"] - 1) // 2
-    naive = 2 * len(gold) / (everyone + len(gold))
+def pair_rates(gold_pairs: Iterable[tuple[int, int]], users: int, answer: Any) -> dict[str, float]:
+    """Precision, recall, F1, and the lift of F1 over naming all pairs of so many users (1 is no better)."""
+    got, gold = pairs_in(said(answer), answer), {(a, b) for a, b in gold_pairs}
+    naive = f1_of(len(gold), users * (users - 1) // 2, len(gold))
     return {
         "precision": len(got & gold) / len(got) if got else float(not gold),
         "recall": len(got & gold) / len(gold) if gold else 1.0,

@@ -163,6 +163,20 @@ def test_the_report_tells_errors_apart_and_what_they_were():
     assert "?" in line  # no price
 
 
+def test_near_misses_are_told_where_a_task_knows_any():
+    near = row("rag", 0.0, 77, task="count", score={"strict": 0.0, "compat": 0.0, "partial": 0.75})
+    head, body = report.overview([*MIXED, near])
+    told = {line[0]: line[head.index("partial")] for line in body}
+    assert told == {"rlm0": "", "direct": "", "rag": "75% of 1"}
+
+
+def test_lists_of_pairs_have_their_precision_recall_and_lift():
+    one = row("rlm0", 0.0, task="pairs", gold=[[1, 2], [1, 3]], answer="(1, 2)", meta={"users": 4})
+    assert report.pair_lists([one])[1] == [["rlm0", "1", "100%", "50%", "67%", "1.33"]]
+    assert "| rlm0 | 1 | 100% | 50% | 67% | 1.33 |" in report.markdown([one], "")
+    assert report.pair_lists(MIXED)[1] == []
+
+
 def test_the_tables_of_the_terminal_have_columns_that_line_up():
     told = report.terminal([*MIXED, *twins(3, 1)]).split("\n\n")
     for table in told[:3]:

@@ -140,11 +140,11 @@ def test_sets_and_pairs_have_f1():
 
 
 def test_naming_all_pairs_has_no_lift():
-    sample = Sample("i", "pairs", 1, {}, 0, 0, "", "", [[1, 2]], "pairs", "pairs", {"users": 3})
     everyone = [(1, 2), (1, 3), (2, 3)]
-    assert pair_rates(sample, everyone) == {"precision": 1 / 3, "recall": 1.0, "f1": 0.5, "lift": 1.0}
-    assert pair_rates(sample, [(1, 2)])["lift"] == 2.0
-    assert pair_rates(sample, [])["recall"] == 0.0
+    assert pair_rates([(1, 2)], 3, everyone) == {"precision": 1 / 3, "recall": 1.0, "f1": 0.5, "lift": 1.0}
+    assert pair_rates([(1, 2)], 3, [(1, 2)])["lift"] == 2.0
+    assert pair_rates([(1, 2)], 3, "(1, 2)")["f1"] == 1.0
+    assert pair_rates([(1, 2)], 3, [])["recall"] == 0.0
 
 
 def test_to_say_that_nothing_is_there_is_right_only_where_nothing_is():
