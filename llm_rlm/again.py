@@ -12,7 +12,7 @@ from llm_rlm import recording
 from llm_rlm.exits import CODES
 from llm_rlm.front import Front, ToolFailed
 from llm_rlm.progress import Progress
-from llm_rlm.report import closing, text_of
+from llm_rlm.report import closing, fitting, text_of
 from rlm_core.drive import drive
 from rlm_core.journal import Journal, Recorder, about, check_source
 from rlm_core.loop import Result, Run
@@ -49,7 +49,7 @@ def resumed(
     progress = Progress(lambda: run.budget.usage)
     setup, seen = told.setup, recording.attachments(told)
     front = _Front(root, sub, None, setup["concurrency"], seen, progress.hold)
-    result = _drive(run, front, recorder, progress, weak=setup["sandbox"] == "weak")
+    result = fitting(_drive(run, front, recorder, progress, weak=setup["sandbox"] == "weak"), setup["schema"])
     text = text_of(result, setup["schema"])
     if text:
         click.echo(text)

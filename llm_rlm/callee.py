@@ -72,6 +72,11 @@ class Callee:
             except LMCallError as error:
                 raise llm.ModelError(str(error)) from None
 
+    def interrupt(self) -> None:
+        """Ctrl-C has ended the run: a call of the local model that goes on need not be waited for."""
+        if isinstance(self.pair.model, Local):
+            self.pair.model.interrupt()
+
     def sees(self, attachment: llm.Attachment) -> bool:
         return attachment.resolve_type() in self.pair.model.attachment_types
 

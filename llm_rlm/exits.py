@@ -6,8 +6,9 @@ normally, and the code is set when click's outermost context closes."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import llm
@@ -31,6 +32,17 @@ def one_line_in_chat() -> Iterator[None]:
         if context is None or context.command.name != "chat":
             raise
         raise click.ClickException(str(error)) from error
+
+
+def check_approvals(tools: Sequence[Any]) -> None:
+    """Raises llm.ModelError where `llm prompt --ta` would ask on a stdin that llm has read to its end."""
+    context = click.get_current_context(silent=True)
+    if not tools or context is None or context.command.name != "prompt":
+        return
+    if context.params.get("tools_approve") and not (sys.stdin and sys.stdin.isatty()):
+        raise llm.ModelError(
+            "--ta asks on the terminal, and stdin is taken by the text: give the text with -f FILE or -a FILE"
+        )
 
 
 def on_terminal() -> bool:

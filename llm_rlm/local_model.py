@@ -49,6 +49,11 @@ class _Local:
 
         Engine.find(self._lm(options))
 
+    def interrupt(self) -> None:
+        from rlm_core.local import Engine
+
+        Engine.interrupted.set()
+
     def _lm(self, options: dict[str, Any]) -> LocalLM:
         from rlm_core.local import LocalLM
 

@@ -29,7 +29,9 @@ class RLMOptions(llm.Options):
         description="Model for the sub-calls that code makes with llm_query; by default the model itself",
     )
     max_iterations: int | None = Field(
-        default=None, ge=1, description="Steps that the root model may take, default 20"
+        default=None,
+        ge=1,
+        description="Steps that the root model may take, default 20; after them one last answer is asked for",
     )
     max_depth: int | None = Field(
         default=None,
@@ -108,6 +110,12 @@ def _in_words(error: Any, names: list[str]) -> str:
         else "llm models -m MODEL --options lists those there are"
     )
     return f"there is no option {name}: {meant}"
+
+
+def table() -> str:
+    """The options as the README shows them."""
+    rows = (f"| `{name}` | {field.description} |" for name, field in RLMOptions.model_fields.items())
+    return "\n".join(["| option | |", "|---|---|", *rows])
 
 
 def merged(base: type[llm.Options]) -> type[llm.Options]:

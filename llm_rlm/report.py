@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+from llm_rlm import schema
 from llm_rlm.options import RLMOptions
 from rlm_core.limits import RunUsage
 from rlm_core.loop import Result
 
 
-def text_of(result: Result, schema: Any = None) -> str:
+def fitting(result: Result, wanted: dict[str, Any] | None) -> Result:
+    """The result, without an answer so far that does not fit the schema: who asks for JSON parses it."""
+    if wanted and result.answer is not None:
+        try:
+            schema.checked({"answer": result.answer}, wanted)
+        except ValueError:
+            return replace(result, answer=None)
+    return result
+
+
+def text_of(result: Result, wanted: Any = None) -> str:
     """The answer as stdout gets it; as JSON on one line where a schema was given."""
     if result.status == "not_found":
         return f"NOT_FOUND: {result.reason}" if result.reason else "NOT_FOUND"
     if result.status == "error" or result.answer is None:
         return ""
-    if isinstance(result.answer, str) and not schema:
+    if isinstance(result.answer, str) and not wanted:
         return result.answer
-    return json.dumps(result.answer, ensure_ascii=False, indent=None if schema else 2, default=str)
+    return json.dumps(result.answer, ensure_ascii=False, indent=None if wanted else 2, default=str)
 
 
 def closing(result: Result) -> list[str]:

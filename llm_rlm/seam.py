@@ -19,7 +19,6 @@ of the user's message before it."""
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +174,8 @@ def _lay_aside(seam: Seam) -> None:
             older, seam.earlier = seam.earlier[: index + 1], seam.earlier[index + 1 :]
             seam.add("earlier conversation", _told(older))
             return
+    if seam.earlier and not (seam.documents or seam.seen):  # another model's turns, and what was read there
+        seam.add("earlier conversation", _told(seam.earlier))
 
 
 # ---- the parts of a prompt
@@ -392,8 +393,5 @@ def _refuse_nothing(question: str) -> None:
 
 
 def _stdin_was_read() -> bool:
-    """Whether stdin was a file or a pipe, not a terminal or /dev/null."""
-    try:
-        return not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
-    except (OSError, ValueError, AttributeError):
-        return True
+    """Whether stdin was anything but a terminal, which llm leaves alone."""
+    return sys.stdin is None or not sys.stdin.isatty()

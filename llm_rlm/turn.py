@@ -16,13 +16,13 @@ from llm_rlm import exits, recording, schema, seam
 from llm_rlm.forecast import fits, forecast
 from llm_rlm.front import AsyncFront, Front, Paused, tools
 from llm_rlm.progress import Progress
-from llm_rlm.report import closing, details, spent, text_of, trace
+from llm_rlm.report import closing, details, fitting, spent, text_of, trace
 from llm_rlm.settings import settle
 from rlm_core.adrive import adrive
 from rlm_core.context import Context, ContextError
 from rlm_core.drive import drive
 from rlm_core.events import Event, Noted
-from rlm_core.limits import Budget
+from rlm_core.limits import Budget, RunUsage
 from rlm_core.lms import Completion, LMCallError, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
@@ -155,6 +155,7 @@ class Turn:
         if self.foretells:
             yield self._answer(forecast(self.seam, settings, self.run))
             return
+        exits.check_approvals(self.prompt.tools)
         for callee in (settings.root, settings.sub):
             callee.check_key()
             if exits.in_command_line():  # now, since its bar and the live line would fight for one row
@@ -231,13 +232,20 @@ class Turn:
             self.say(self.recorder.problem)
         result = getattr(error, "result", None)
         if isinstance(result, Result):  # Ctrl-C, or a task that was cancelled
-            self.say(f"Cancelled. Spent: {spent(result.usage, result.seconds)}.")
+            self._cancelled(result.usage, result.seconds)
         if isinstance(error, Paused):
             if isinstance(error.pause, click.Abort):
-                self.say(f"Cancelled. Spent: {spent(self.budget.usage, self.budget.seconds)}.")
+                self._cancelled(self.budget.usage, self.budget.seconds)
+                raise KeyboardInterrupt from None  # of an Abort llm would tell an error without words
             raise error.pause from None
         if isinstance(error, SandboxError):
             raise llm.ModelError(str(error)) from error
+
+    def _cancelled(self, usage: RunUsage, seconds: float) -> None:
+        self.say(f"Cancelled. Spent: {spent(usage, seconds)}.")
+        if exits.in_command_line():
+            self.settings.root.interrupt()
+            self.settings.sub.interrupt()
 
     def told(self, event: Event) -> Iterator[StreamEvent]:
         self.progress.note(event)
@@ -262,6 +270,7 @@ class Turn:
         if result.status == "error" and (not usage.calls or not exits.in_command_line()):
             raise llm.ModelError(result.reason)
         self._log(result)
+        result = fitting(result, self.prompt.schema)
         text = text_of(result, self.prompt.schema)
         yield self._answer(text)
         lines = closing(result)

@@ -29,6 +29,7 @@ import json
 import os
 import queue
 import secrets
+import sys
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -238,14 +239,22 @@ class Engine:
     _loaded: ClassVar[dict[tuple[Path, int, int], Engine]] = {}
     _loading = threading.Lock()
     closing = threading.Event()
+    interrupted = threading.Event()  # set after Ctrl-C: the process should be gone within a second
 
     @classmethod
     def close(cls) -> None:
         """Ends calls that are under way when the process exits: a thread of llama.cpp that called back into
-        an interpreter that is gone would abort it."""
+        an interpreter that is gone would abort it.  One that reads a long prompt cannot be ended so soon:
+        after Ctrl-C the process then leaves it in the middle."""
         cls.closing.set()
-        for engine in cls._loaded.values():
-            engine.lock.acquire(timeout=EXIT_SECONDS)
+        wait = EXIT_SECONDS / 4 if cls.interrupted.is_set() else EXIT_SECONDS
+        locks = [cls._loading, *(engine.lock for engine in cls._loaded.values())]
+        ended = sum(lock.acquire(timeout=wait) for lock in locks) == len(locks)
+        if cls.interrupted.is_set() and not ended:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(1)
 
     @classmethod
     def get(cls, lm: LocalLM) -> Engine:

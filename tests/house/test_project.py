@@ -1,5 +1,6 @@
 """What the project says of itself holds: its version, its README, its wheel."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -72,9 +73,13 @@ def test_the_readmes_verbs_exist():
     assert verbs <= set(rlm.commands)
 
 
-def test_the_readmes_options_are_the_plugins_options():
+def test_the_readmes_table_of_options_is_what_cog_makes_of_the_options():
+    """python -m cogapp -r README.md writes it anew."""
     from llm_rlm.options import RLMOptions
 
+    pytest.importorskip("cogapp", reason="comes with the extra dev")
+    check = [sys.executable, "-m", "cogapp", "--check", "README.md"]
+    subprocess.run(check, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     listed = set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
     assert listed == set(RLMOptions.model_fields)
     assert set(re.findall(r"-o ([a-z_]+) ", README)) <= listed  # not `map -o answers.jsonl`

@@ -1,10 +1,12 @@
-"""Every command of docs/llm.md runs, with models that follow a script in the place of the named ones."""
+"""Every command of docs/llm.md and of the README runs, with models that follow a script in the place of the named ones."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shlex
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import llm
 import pytest
 from scripts import steps
 
-PAGE = (Path(__file__).parents[2] / "docs" / "llm.md").read_text("utf-8").replace("gpt-4o", "stand-in")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "llm.md").read_text("utf-8").replace("gpt-4o", "stand-in")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-RUN = steps(
-    "```repl\nhits = grep('late')\nname = 'Ada' if hits else 'nobody'\n```", "```repl\nSUBMIT(name)\n```"
-)
+FIRST = "```repl\nhits = grep('late')\nname = 'Ada' if hits else 'nobody'\n```"
+LAST = "```repl\nSUBMIT(name)\n```"
+RUN = steps(FIRST, LAST, sub=FIRST)
 FITS = "```repl\nSUBMIT({'name': name, 'days_late': len(hits)})\n```"
 ALL_FIT = "```repl\nSUBMIT({'items': [{'name': name, 'days_late': len(hits)}]})\n```"
 
@@ -26,6 +30,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the page speaks of."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "huge.txt").write_text("Ada is late.\n" + "All is well.\n" * 5_000)
+    for name in ("a.txt", "b.txt", "reports/2025.txt", "letters/1.txt", "letters/2.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("Ada is late.\n")
+    rows = [{"question": "Who is late?", "context": "Ada is late."}]
+    (tmp_path / "questions.jsonl").write_text("".join(map(json.dumps, rows)))
     (tmp_path / "rows.csv").write_text("who,late\nAda,1\n")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text("Of late the harbour is busy.\n")
@@ -50,26 +59,26 @@ def models(scripted: Any, plugin: Any) -> None:
             model.Options = Options
 
 
-def run(cli: Any, command: str) -> Any:
-    """One line of shell, of as much shell as the page uses."""
-    if " | " in command:
-        before, command = command.split(" | ", 1)
-        first, *rest = shlex.split(before)
+def run(cli: Any, command: str, typed: str = "") -> Any:
+    """One line of shell, of as much shell as the pages use.  `typed`: at a terminal."""
+    words = shlex.split(command, comments=True)
+    text = typed
+    if "|" in words:
+        at = words.index("|")
+        (first, *rest), words = words[:at], words[at + 1 :]
         text = " ".join(rest) if first == "echo" else "".join(Path(name).read_text() for name in rest)
-    else:
-        command, _, name = command.partition(" < ")
-        text = Path(name.strip()).read_text() if name else ""
-    words = shlex.split(command)
+    if "<" in words:
+        at = words.index("<")
+        text = Path(words[at + 1]).read_text()
+        del words[at : at + 2]
     assert words[0] == "llm"
-    if words[1] == "chat":
-        text = "Who is late?\nquit\n"
     return cli(*words[1:], input=text)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:60])
-def test_every_command_runs(block: str, cli: Any, desk: Path, models: None) -> None:
+def test_every_command_of_the_page_runs(block: str, cli: Any, desk: Path, models: None) -> None:
     for command in block.splitlines():
-        result = run(cli, command)
+        result = run(cli, command, "Who is late?\nquit\n" if "llm chat" in command else "")
         assert result.exit_code == 0, f"{command}\n{result.output}"
         saves = "--save" in command or "options set" in command
         assert (
@@ -80,7 +89,60 @@ def test_every_command_runs(block: str, cli: Any, desk: Path, models: None) -> N
         )
 
 
-def test_the_python_runs(desk: Path, models: None, capsys: Any) -> None:
+def test_the_python_of_the_page_runs(desk: Path, models: None, capsys: Any) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     exec(code, {})
     assert capsys.readouterr().out.startswith("Ada {'root': {'calls': 2")
+
+
+# ---- the README
+
+LINES = [
+    re.sub(r"\b(glm-4\.7|gpt-5\.2|gpt-5-mini|(?<=rlm-)local|(?<=-m )local)\b", "stand-in", line)
+    for block in re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if "llm " in line
+]
+INSTALLS = "llm install "  # what make demo does, in a fresh clone
+
+
+def test_every_llm_command_of_the_readme_runs(
+    cli: Any, desk: Path, models: None, scripted: Any, monkeypatch: Any
+) -> None:
+    """In order, on one desk: the commands about runs find the runs of those before."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    (desk / "tiny.gguf").write_bytes(b"GGUF")
+    monkeypatch.setenv("RLM_LOCAL_MODEL", str(desk / "tiny.gguf"))
+    for line in LINES:
+        if line.startswith(INSTALLS):
+            continue
+        if "rlm resume" in line:
+            replies = iter([FIRST, KeyboardInterrupt(), FIRST, LAST])
+            scripted("breaks", lambda chat, replies=replies: said(next(replies)))
+            assert run(cli, 'llm -m rlm-breaks -f huge.txt "Who is late?"').exit_code == 1
+        (desk / "answers.jsonl").unlink(missing_ok=True)
+        result = run(cli, line, "a-key\n" if "keys set" in line else "")
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+        (told,) = [told for part, told in TOLD.items() if part in line][:1] or ["Ada"]
+        seen = result.output + "".join(opened)
+        if "rlm map" in line:
+            seen = (desk / "answers.jsonl").read_text()
+        assert told in seen, f"{line}\n{result.output}"
+
+
+TOLD = {
+    "keys set": "",
+    "download": "tiny.gguf",
+    '"Say hi"': "```repl",
+    "rlm runs": "answered",
+    "rlm view": ".html",
+    "rlm replay": "Everything came out as it is recorded.",
+}
+"""What a command tells, where that is not the answer."""
+
+
+def said(reply: str | BaseException) -> str:
+    if isinstance(reply, BaseException):
+        raise reply
+    return reply

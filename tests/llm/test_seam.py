@@ -287,6 +287,15 @@ def test_a_conversation_that_another_model_began(cli: Any, seams: Any, scripted:
     assert (seams[0].context, seams[0].question) == (BOOK, "And which times?")
 
 
+def test_what_another_model_was_told_can_be_looked_into(cli: Any, seams: Any, scripted: Any) -> None:
+    scripted("other", "Dickens")
+    assert cli("-m", "other", "Who wrote it?", input=BOOK).exit_code == 0
+    ask(cli, "-c", "And which times?")
+    assert "worst of times" in seams[0].context
+    assert "Dickens" in seams[0].context
+    assert seams[0].question == "And which times?"
+
+
 def test_chat_has_the_fragment_on_the_first_turn_only(cli: Any, seams: Any, tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(BOOK)
     result = cli(
@@ -396,6 +405,18 @@ def test_bad_input_is_one_line_that_says_what_to_do(
     assert told in result.stderr
     assert result.stderr.startswith("Error: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_question_without_a_text_where_nobody_sits_at_a_terminal(
+    cli: Any, seams: Any, monkeypatch: Any
+) -> None:
+    """As in cron and CI, where stdin is /dev/null: something that should have been read is missing."""
+    result = cli("-m", "rlm-base", "Which times?")
+    assert (result.exit_code, seams) == (1, [])
+    assert "stdin was empty" in result.stderr
+    monkeypatch.setattr(seam, "_stdin_was_read", lambda: False)
+    ask(cli, "Which times?")
+    assert seams[0].context == "Which times?"
 
 
 def test_lone_surrogates_are_refused_before_anything_is_sent(seams: Any) -> None:

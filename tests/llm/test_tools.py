@@ -141,15 +141,23 @@ async def test_pause_chain_leaves_an_async_run(scripted: Any) -> None:
         await llm.get_async_model("rlm-base").chain("Q", fragments=[TEXT], tools=[ask_a_person]).text()
 
 
-@pytest.mark.parametrize("flags", [[], ["--async"]], ids=["sync", "async"])
-def test_who_leaves_when_asked_to_approve_ends_the_run(cli: Any, scripted: Any, flags: list[str]) -> None:
+def test_who_leaves_when_asked_to_approve_ends_the_run(cli: Any, scripted: Any) -> None:
     chats = scripted("base", steps(*["```repl\nprint(add(1, 2))\n```"] * 20))
-    result = cli(
-        "-m", "rlm-base", "-R", *flags, "--ta", "--functions", ADD, "Q", input=TEXT
-    )  # stdin has ended
+    result = cli("chat", "-m", "rlm-base", "--ta", "--functions", ADD, input="Q\n")  # stdin ends there
     assert result.exit_code != 0
     assert "Cancelled. Spent: 1 call, " in result.stderr
+    assert "Error" not in result.stderr
     assert len(chats) == 1
+
+
+def test_approvals_cannot_be_asked_where_the_text_comes_by_stdin(cli: Any, scripted: Any) -> None:
+    chats = scripted("base", "unused")
+    result = cli("-m", "rlm-base", "--ta", "--functions", ADD, "Q", input=TEXT)
+    assert (result.exit_code, chats) == (1, [])
+    assert result.stderr == (
+        "Error: --ta asks on the terminal, and stdin is taken by the text: give the text with -f FILE or -a "
+        "FILE\n"
+    )
 
 
 # ---- schemas
@@ -175,6 +183,14 @@ def test_a_value_that_does_not_fit_comes_back_with_the_reason(cli: Any, scripted
     result = cli("-m", "rlm-base", "-R", "--schema", "word, count int", "Q", input=TEXT)
     assert json.loads(result.stdout)["count"] == 1
     assert "at $.count: 'one' is not of type 'integer'" in chats[2][-1][1]
+
+
+def test_a_value_that_never_fits_is_not_given_for_an_answer(cli: Any, scripted: Any) -> None:
+    scripted("base", steps(FINDS, *["```repl\nSUBMIT({'count': 'one'})\n```"] * 20))
+    options = ["-o", "max_iterations", "3", "--schema", "count int"]
+    result = cli("-m", "rlm-base", "-R", *options, "Q", input=TEXT)
+    assert (result.exit_code, result.stdout.strip()) == (4, "")
+    assert "at $.count: 'one' is not of type 'integer'; no answer was found so far" in result.stderr
 
 
 def test_several_objects(cli: Any, scripted: Any) -> None:
