@@ -1,4 +1,4 @@
-"""Every command of docs/llm.md and of the README runs, with models that follow a script in the place of the named ones."""
+"""Every command of docs/llm.md and the README runs, with models that follow a script in place of the named."""
 
 from __future__ import annotations
 
