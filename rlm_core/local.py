@@ -244,17 +244,16 @@ class Engine:
     @classmethod
     def close(cls) -> None:
         """Ends calls that are under way when the process exits: a thread of llama.cpp that called back into
-        an interpreter that is gone would abort it.  One that reads a long prompt cannot be ended so soon:
-        after Ctrl-C the process then leaves it in the middle."""
+        an interpreter that is gone would abort it.  After Ctrl-C nothing is waited for, since a long prompt
+        is read in batches of seconds; and llama.cpp would end its own threads as slowly."""
         cls.closing.set()
-        wait = EXIT_SECONDS / 4 if cls.interrupted.is_set() else EXIT_SECONDS
-        locks = [cls._loading, *(engine.lock for engine in cls._loaded.values())]
-        ended = sum(lock.acquire(timeout=wait) for lock in locks) == len(locks)
-        if cls.interrupted.is_set() and not ended:
+        if cls.interrupted.is_set():
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 with contextlib.suppress(OSError):
                     stream.flush()
             os._exit(1)
+        for engine in cls._loaded.values():
+            engine.lock.acquire(timeout=EXIT_SECONDS)
 
     @classmethod
     def get(cls, lm: LocalLM) -> Engine:

@@ -1,4 +1,4 @@
-"""Every command of docs/llm.md and the README runs, with models that follow a script in place of the named."""
+"""Every command of docs/llm.md and the README runs, with scripted models in the place of the named ones."""
 
 from __future__ import annotations
 
