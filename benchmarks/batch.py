@@ -98,7 +98,7 @@ def nodes(count: int) -> Iterator[Cluster]:
     """A cluster of so many nodes, and a head that does no work."""
     from ray.cluster_utils import Cluster as Nodes
 
-    cluster: Any = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster: Any = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(count):
             cluster.add_node(num_cpus=1)

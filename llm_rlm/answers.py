@@ -73,8 +73,11 @@ class Answers:
     def _drop_errors(self) -> None:
         self.rows = {name: row for name, row in self.rows.items() if row.get("status") != "error"}
         aside = self.path.with_name(self.path.name + ".new")
-        aside.write_bytes(b"".join(map(_line, self.rows.values())))
-        os.replace(aside, self.path)
+        try:
+            aside.write_bytes(b"".join(map(_line, self.rows.values())))
+            os.replace(aside, self.path)
+        finally:
+            aside.unlink(missing_ok=True)
         os.close(self._file)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
 
@@ -98,9 +101,9 @@ class Answers:
         return row
 
     def close(self, finished: bool) -> None:
-        """`finished`: every row is there, so there is nothing to go on with."""
+        """`finished`: every row is there.  What ended in an error may still be gone on with."""
         os.close(self._file)
-        if finished:
+        if finished and not any(row["status"] == "error" and row["run"] for row in self.rows.values()):
             self._beside.unlink(missing_ok=True)
         os.close(self._lock)
 

@@ -81,7 +81,9 @@ class _Sending:
 
     def __call__(self, row: Row) -> tuple[Row, Any, str]:
         context = row.context
-        if not isinstance(context, os.PathLike):
+        if isinstance(context, os.PathLike):
+            context = Path(os.path.abspath(context))  # its processes start in folders of their own
+        else:
             if self._last[0] is not context:
                 self._last = (context, self._ray.put(context))
             context = self._last[1]

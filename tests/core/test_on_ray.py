@@ -62,7 +62,10 @@ def cluster(folder: Path) -> Iterator[Any]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("RAY_TQDM_PATCH_PRINT", "0")
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes know nothing of the tests
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": SOON})
+    nodes = Nodes(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": SOON},
+    )
     yield nodes
     nodes.shutdown()
     patch.undo()

@@ -36,6 +36,15 @@ def test_the_walk_through_a_trajectory():
     assert "answered: 2 of 3 letters are sad\n" in output
 
 
+def test_many_texts_here_and_in_dspy():
+    pytest.importorskip("dspy.evaluate", reason="DSPy is not installed: pip install 'llm-rlm[dspy]'")
+    lines = output_of(sys.executable, "many.py").splitlines()
+    keepers = {"north": "Ada", "south": "Bo", "east": "Cy", "west": "Dee"}
+    answered = {f"map_runs  {place}: {name} (answered)" for place, name in keepers.items()}
+    assert set(lines[:5]) == answered | {"map_runs  ruin: None (not_found)"}
+    assert lines[5:] == [f"parallel  {name}" for name in keepers.values()] + ["evaluate  100.0"]
+
+
 @pytest.mark.parametrize("depth", [0.0, 0.5, 0.95, 1.0])
 def test_the_haystack_holds_one_needle_where_it_was_asked_for(tmp_path, depth):
     file = tmp_path / "text.txt"

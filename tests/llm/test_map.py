@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from scripts import declare, steps
-from stub_server import Reply, StubServer
+from stub_server import Reply, StubServer, error
 
 from llm_rlm.answers import Answers, AnswersError
 
@@ -156,6 +156,27 @@ def test_the_same_command_again_asks_only_what_is_left(cli: Any, scripted: Any, 
     assert cli(*command, "--retry-errors").exit_code == 0
     assert len(chats) == asked + 2
     assert answers(work / "out.jsonl")["late.txt"]["answer"] == "LATE"
+
+
+def test_what_an_error_row_had_paid_for_is_not_paid_again(cli: Any, home: Path, work: Path) -> None:
+    broken = True
+
+    def reply(body: dict[str, Any]) -> Reply:
+        asked = sum(message["role"] == "assistant" for message in body["messages"])
+        if asked and broken:
+            return error(400, "out of order")
+        return Reply("```repl\nSUBMIT(word)\n```" if asked else "```repl\nword = context.split()[-1]\n```")
+
+    command = ["rlm", "map", "-m", "rlm-stub", "--question", "?", "a.txt", "-o", "out.jsonl"]
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        assert cli(*command).exit_code == 1
+        assert "out of order" in answers(work / "out.jsonl")["a.txt"]["reason"]
+        broken, before = False, len(server.requests)
+        assert cli(*command, "--retry-errors").exit_code == 0
+        assert len(server.requests) == before + 1
+    assert answers(work / "out.jsonl")["a.txt"]["answer"] == "aaa"
+    assert not list(work.glob("out.jsonl.*"))
 
 
 def test_a_row_is_gone_on_with_by_its_batch(cli: Any, scripted: Any, work: Path) -> None:
