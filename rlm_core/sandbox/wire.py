@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from rlm_core.sandbox.inspection import MAX_NODES
 from rlm_core.sandbox.protocol import MAX_SPANS, Done, Execute, HostCall, Resume, Span, Submission
-from rlm_core.sandbox.values import MAX_NODES, Decoder, Packer, encode
+from rlm_core.sandbox.values import Decoder, Packer, encode
 
 HEADER = struct.Struct("<I")
 MAX_LENGTH = (1 << 32) - 1

@@ -377,6 +377,22 @@ def test_waiting_for_the_host_is_not_the_steps_own_time(evil: Evil) -> None:
     assert left(evil.session) > 10 + GRACE - 0.8
 
 
+def mutate(data: bytearray, source: random.Random) -> None:
+    """A byte flipped, the end cut off, a part repeated, two parts swapped, or noise put in."""
+    at, to = sorted(source.choices(range(len(data) + 1), k=2))
+    match source.randrange(5):
+        case 0:
+            data[at % len(data)] = source.randrange(256)
+        case 1:
+            del data[max(at, 1) :]
+        case 2:
+            data[to:to] = data[at:to]
+        case 3:
+            data[:] = data[at:to] + data[:at] + data[to:]
+        case 4:
+            data[at:at] = source.randbytes(source.randint(1, 6))
+
+
 def test_random_streams_never_raise_anything_else() -> None:
     source = random.Random(11)
     valid = [
@@ -385,11 +401,11 @@ def test_random_streams_never_raise_anything_else() -> None:
         submission("submit", {"answer": 1, "reason": ""}),
     ]
     frames = lost = 0
-    for _ in range(400):
+    for _ in range(1_000):
         evil = Evil()
-        data = bytearray(source.choice(valid))
+        data = bytearray(b"".join(source.choices(valid, k=source.choice([1, 1, 1, 2]))))
         for _ in range(source.randint(0, 3)):
-            data[source.randrange(4, len(data))] = source.randrange(256)
+            mutate(data, source)
         evil.session.send(Execute("code", 5))
         evil.socket.sendall(data)
         evil.socket.close()

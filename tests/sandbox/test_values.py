@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from rlm_core.sandbox.inspection import MAX_DEPTH, inspect
 from rlm_core.sandbox.protocol import LMError
-from rlm_core.sandbox.values import MAX_DEPTH, Decoder, encode, inspect
+from rlm_core.sandbox.values import Decoder, encode
 
 hostile: Decoder[Any] = Decoder(Any, hostile=True)
 
