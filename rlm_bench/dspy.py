@@ -14,7 +14,7 @@ from typing import Any
 
 import dspy
 
-from rlm_bench import tasks
+from rlm_bench import questions, tasks
 from rlm_bench.runner import Spec
 from rlm_bench.samples import Sample
 from rlm_bench.scorers import Score, said, score
@@ -22,7 +22,11 @@ from rlm_bench.scorers import Score, said, score
 
 def devset(task: str, n: int = 20, seed: int = 0, **params: Any) -> list[dspy.Example]:
     """`n` samples with the inputs `context` and `query`.  Whoever optimizes on one seed should measure on
-    another.  Raises ValueError for a task or parameters that there are not."""
+    another.  The task "questions" has the questions of `file` (see `rlm_bench.questions`), `n` at most.
+    Raises ValueError for a task or parameters that there are not."""
+    if task == "questions" and "file" in params:
+        params = questions.reference(params["file"])
+        n = min(n, len(questions.samples(params)))
     made = []
     for index in range(n):
         sample = Spec.of(task, params, seed, index).sample()

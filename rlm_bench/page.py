@@ -15,6 +15,7 @@ from rlm_bench.summary import (
     chars,
     cost,
     grouped,
+    kinds_of,
     labels,
     place_of,
     place_order,
@@ -94,10 +95,10 @@ def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
 
 
 def _heat(rows: Sequence[Row]) -> str:
-    """A map for each task and method: sizes down, places across."""
-    label, svgs = labels(rows), []
+    """A map for each kind of task and method: sizes down, places across."""
     placed = report.judged([row for row in rows if place_of(row) is not None])
-    for (task, name), some in sorted(grouped(placed, lambda row: (row.task, label(row))).items()):
+    label, kind, svgs = labels(rows), kinds_of(placed), []
+    for (task, name), some in sorted(grouped(placed, lambda row: (kind(row), label(row))).items()):
         places = sorted({str(place_of(row)) for row in some}, key=place_order)
         if len(places) < 2:
             continue

@@ -17,6 +17,7 @@ from rlm_bench.summary import (
     chars,
     cost,
     grouped,
+    kinds_of,
     labels,
     paired,
     pairs,
@@ -85,26 +86,30 @@ def overview(rows: Sequence[Row]) -> Table:
 
 
 def by_size(rows: Sequence[Row]) -> Table:
-    """Tasks and sizes down, methods across."""
-    label = labels(rows)
+    """Tasks, by their kinds where there are several, and sizes down; methods across."""
+    label, kind = labels(rows), kinds_of(rows)
     names = list(grouped(rows, label))
     body = []
-    for (task, size), some in sorted(grouped(rows, lambda row: (row.task, size_of(row))).items()):
+    for (asked, size), some in sorted(grouped(rows, lambda row: (kind(row), size_of(row))).items()):
         cells = grouped(some, label)
-        body.append([task, chars(size), *(_cell(cells.get(name, [])) for name in names)])
+        body.append([asked, chars(size), *(_cell(cells.get(name, [])) for name in names)])
     return ["task", "chars", *names], body
 
 
 def by_place(rows: Sequence[Row]) -> Table:
-    """Places down; sizes and methods across."""
+    """Places down, of each kind of task that has several; sizes and methods across."""
     placed = judged([row for row in rows if place_of(row) is not None])
-    label = labels(rows)
-    columns = sorted({(label(row), size_of(row)) for row in placed})
+    label, kind = labels(rows), kinds_of(placed)
+    several = {
+        asked: some for asked, some in grouped(placed, kind).items() if len(set(map(place_of, some))) > 1
+    }
+    columns = sorted({(label(row), size_of(row)) for some in several.values() for row in some})
     body = []
-    for place in sorted({str(place_of(row)) for row in placed}, key=place_order):
-        here = [row for row in placed if str(place_of(row)) == place]
-        cells = grouped(here, lambda row: (label(row), size_of(row)))
-        body.append([place, *(_cell(cells.get(column, [])) for column in columns)])
+    for asked, some in several.items():
+        for place, here in sorted(grouped(some, place_of).items(), key=lambda pair: place_order(pair[0])):
+            cells = grouped(here, lambda row: (label(row), size_of(row)))
+            name = place if len(several) == 1 else f"{asked}, {place}"
+            body.append([name, *(_cell(cells.get(column, [])) for column in columns)])
     return ["place", *(f"{name} {chars(size)}" for name, size in columns)], body
 
 
@@ -189,14 +194,14 @@ def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], Table]:
 def places(rows: Sequence[Row]) -> list[str]:
     """What is to be said of places."""
     placed = judged([row for row in rows if place_of(row) is not None and row.score is not None])
-    label = labels(rows)
+    label, kind = labels(rows), kinds_of(placed)
     lines = []
-    tasks = {row.task for row in placed}
-    for (task, name, size), some in sorted(
-        grouped(placed, lambda row: (row.task, label(row), size_of(row))).items()
+    kinds = {kind(row) for row in placed}
+    for (asked, name, size), some in sorted(
+        grouped(placed, lambda row: (kind(row), label(row), size_of(row))).items()
     ):
-        if len(tasks) > 1:
-            name = f"{task}, {name}"
+        if len(kinds) > 1:
+            name = f"{asked}, {name}"
         if len({place_of(row) for row in some}) < 2:
             continue
         apart = places_apart(some)

@@ -107,10 +107,30 @@ def chars(size: int) -> str:
     return str(size)
 
 
+def kinds_of(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """How to call what was asked: by its task, and by those parameters, beside size and place, in which the
+    task's rows differ."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        for name, value in row.params.items():
+            values.setdefault(row.task, {}).setdefault(name, set()).add(str(value))
+    told = {
+        task: [name for name, some in params.items() if len(some) > 1 and name not in ("size", "pos")]
+        for task, params in values.items()
+    }
+
+    def kind(row: Row) -> str:
+        return " ".join([row.task, *(f"{name}={row.params.get(name)}" for name in told.get(row.task, ()))])
+
+    return kind
+
+
 def place_of(row: Row) -> str | None:
     """The place of a needle, where it is a parameter and not left to chance."""
     place = str(row.params.get("pos", "random"))
-    return None if place == "random" else place
+    if place == "random" or row.params.get("question", "json_seed") != "json_seed":
+        return None  # of all questions of records, one alone has a place
+    return place
 
 
 def place_order(place: str) -> tuple[int, float, str]:

@@ -69,3 +69,11 @@ def test_partial_credit_counts_where_the_task_knows_any():
 
 def test_gepa_takes_it():
     dspy.GEPA(metric=metric("niah"), max_metric_calls=1, reflection_lm=dspy.LM("none/none"))
+
+
+def test_questions_of_ones_own_are_a_devset_too(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(json.dumps({"context": "Call me Ishmael.", "query": "Who?", "answer": "Ishmael"}))
+    (example,) = devset("questions", file=file)
+    assert metric("questions")(example, dspy.Prediction(answer="It is Ishmael.")) == 1.0
+    assert metric("questions")(example, dspy.Prediction(answer="Ahab")) == 0.0

@@ -7,7 +7,17 @@ from bench.made import row, some
 
 from rlm_bench import page, report
 from rlm_bench.stats import fisher, wilson
-from rlm_bench.summary import abstention, labels, pairs, place_order, places_apart, quantiles, share, size_of
+from rlm_bench.summary import (
+    abstention,
+    labels,
+    pairs,
+    place_of,
+    place_order,
+    places_apart,
+    quantiles,
+    share,
+    size_of,
+)
 
 MIXED = [
     *some("rlm0", 18, 20),
@@ -81,6 +91,28 @@ def test_places_are_those_of_one_task_and_chance_is_none():
     assert report.places(rows) == [
         "rlm0 at 300K: no place is told apart from the others (95% [83%, 99%] 38/40)."
     ]
+
+
+def test_kinds_of_a_task_are_told_apart_by_the_parameters_that_differ():
+    def asked(number, **params):
+        return row("rlm0", 1.0, number, task="multihop", params={"size": 80_000, "kind": "table", **params})
+
+    (head, *body) = report.by_size([asked(1, hops=1), asked(2, hops=2), asked(3, hops=2)])
+    assert [line[:2] for line in body[0]] == [["multihop hops=1", "80K"], ["multihop hops=2", "80K"]]
+    assert body[0][1][2].startswith("2/2")
+    assert report.by_size([asked(1, hops=1)])[1][0][0] == "multihop"
+    assert head[0] == "task"
+
+
+def test_records_have_no_place_but_for_the_one_question_that_has():
+    def asked(question, number):
+        params = {"size": 100_000, "pos": 0.5, "question": question}
+        return row("rlm0", 1.0, number, task="structured", params=params)
+
+    assert place_of(asked("all", 1)) is None
+    assert place_of(asked("json_seed", 1)) == "0.5"
+    mixed = [*at(0.1, 4, 4), *at(0.9, 4, 4), asked("all", 1)]
+    assert [line[0] for line in report.by_place(mixed)[1]] == ["0.1", "0.9"]
 
 
 def test_of_many_places_one_that_chance_put_low_is_no_finding():
