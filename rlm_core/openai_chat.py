@@ -11,7 +11,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 import threading
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -378,7 +380,9 @@ class OpenAIChat:
             if self._client is None:
                 import openai
 
-                self._client = openai.OpenAI(**self._settings())
+                http = openai.DefaultHttpxClient(verify=_certificates())
+                self._client = openai.OpenAI(http_client=http, **self._settings())
+                weakref.finalize(self, http.close).atexit = False
             return self._client
 
     async def _async_client(self, loop: Any) -> Any:
@@ -393,7 +397,7 @@ class OpenAIChat:
         import openai
 
         # The package's own default client starts a task from __del__, on whatever loop runs then.
-        http = openai.DefaultAsyncHttpxClient()
+        http = openai.DefaultAsyncHttpxClient(verify=_certificates())
         try:
             yield openai.AsyncOpenAI(http_client=http, **self._settings())
         finally:
@@ -467,6 +471,16 @@ def _as_json(text: str) -> Any:
 
 def _body_text(body: bytes, response: Any) -> str:
     return body.decode(response.encoding or "utf-8", "replace")
+
+
+@functools.cache
+def _certificates() -> Any:
+    """The certificates that this machine trusts.  Reading them takes longer than all else that a run of two
+    calls does, and every client would read its own."""
+    import openai
+
+    httpx = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
+    return httpx.create_ssl_context()
 
 
 def _stopped(received: Received) -> str:

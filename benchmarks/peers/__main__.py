@@ -7,6 +7,7 @@ Only ratios within one run mean something."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.candidates import CANDIDATES, OURS
 from benchmarks.peers.envs import NotToBeHad, python_of
-from benchmarks.peers.measures import Failed, Job, imported, refused, run, snippets
+from benchmarks.peers.measures import Failed, Job, Peer, snippets
 from benchmarks.peers.table import Row, table
 from benchmarks.peers.text import text
 
@@ -41,75 +42,81 @@ CHILDREN = Job(
 NO_OP = Job(("print(len({context}))", *["x = 1"] * 20, "where = {context}.find('needle')"), "where", "")
 
 
+Take = Callable[[Peer], tuple[float, ...]]
+
+
 class Measure(NamedTuple):
-    """`take` gives the rows their numbers, in order; it is told the candidate, its Python, and the seconds
-    that a process of it may take."""
+    """`take` gives the rows their numbers, in order."""
 
     rows: tuple[Row, ...]
-    take: Callable[[str, str, float], tuple[float, ...]]
-    once: bool = False
+    take: Take
+    at_most: int = 1_000  # repeats
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="up to 1M characters, 16 snippets, one repeat")
-    parser.add_argument("--repeats", type=int, help="of each measure (5; 1 with --quick)")
-    parser.add_argument(
-        "--timeout", type=float, help="seconds that a process may take (120; 30 with --quick)"
-    )
+    parser.add_argument("--repeats", type=int, help="of each measure (7; 1 with --quick)")
+    parser.add_argument("--timeout", type=float, help="seconds that a run may take (120; 30 with --quick)")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=CANDIDATES, help="these packages")
     parser.add_argument("--rows", metavar="WORD", default="", help="only rows with this word in their title")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="keep every number, as JSON")
     options = parser.parse_args()
-    repeats = options.repeats or (1 if options.quick else 5)
+    repeats = options.repeats or (1 if options.quick else 7)
     seconds = options.timeout or (30 if options.quick else 120)
-    pythons = installed(options.only or list(CANDIDATES))
     chosen = [
         measure for measure in plan(options.quick) if any(options.rows in row.title for row in measure.rows)
     ]
-    try:
-        for measure in chosen:
-            taken(measure, pythons, 1 if measure.once else repeats, seconds)
-    except KeyboardInterrupt:
-        print("interrupted: what there is so far", file=sys.stderr)
-    rows = [row for measure in chosen for row in measure.rows if row.loads]
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(peer) for peer in installed(options.only or list(CANDIDATES), seconds)]
+        try:
+            for measure in chosen:
+                taken(measure, peers, min(measure.at_most, repeats))
+        except KeyboardInterrupt:
+            print("interrupted: what there is so far", file=sys.stderr)
+    rows = [row for measure in chosen for row in measure.rows if row.loads or row.failed]
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     print(f"{machine}, Python {platform.python_version()}.")
     print(f"Medians of {repeats} (and the least); ×: times the median of {OURS}.\n")
-    print(table(rows, list(pythons)))
+    print(table(rows, [peer.name for peer in peers]))
     if options.output:
         options.output.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
 
 
-def installed(names: list[str]) -> dict[str, str]:
-    """The Pythons of those that can be had."""
-    found: dict[str, str] = {}
+def installed(names: list[str], seconds: float) -> list[Peer]:
+    """Those that can be had."""
+    found: list[Peer] = []
     for name in names:
         try:
-            python = python_of(name)
-            print(f"{name} {imported(name, python, 120)['version']}", flush=True)
-            found[name] = python
+            peer = Peer(name, python_of(name), seconds)
+            print(f"{name} {peer.imported()['version']}", flush=True)
+            found.append(peer)
         except (NotToBeHad, Failed) as error:
             print(f"{name} cannot be had: {error}", flush=True)
     return found
 
 
 def plan(quick: bool) -> list[Measure]:
-    sizes = {name: chars for name, chars in SIZES.items() if not (quick and chars > 1_000_000)}
     measures: list[Measure] = []
-    for name, chars in sizes.items():
-        title = f"{name} characters"
-        measures.append(Measure((Row(f"{title}: a run"),), look(chars)))
+    for name, chars in SIZES.items():
+        if quick and chars > 1_000_000:
+            continue
+        title, job = f"{name} characters", about(LOOK, chars)
+        measures.append(Measure((Row(f"{title}: a run"),), timed(job)))
         rows = Row(f"{title}: most extra memory", "MB"), Row(f"{title}: extra memory once loaded", "MB")
-        measures.append(Measure(rows, look_at_memory(chars)))
+        measures.append(Measure(rows, look_at_memory(job), at_most=3))
     steps = "1M" if quick else "10M"
+    no_op, small = about(NO_OP, SIZES[steps]), about(LOOK, 1_000)
     return [
         *measures,
         Measure((Row("64 sub-calls of 50 ms"),), timed(SUB_CALLS)),
         Measure((Row("16 children"),), timed(CHILDREN)),
-        Measure((Row(f"{steps} characters: a no-op iteration", "ms"),), no_op(SIZES[steps])),
-        Measure((Row("import"),), lambda *who: (imported(*who)["seconds"],)),
-        Measure((Row("from the process's start to the first answer"),), start),
+        Measure(
+            (Row(f"{steps} characters: a no-op iteration", "ms"),),
+            lambda peer: (peer.run(no_op)["step"] * 1e3,),
+        ),
+        Measure((Row("import"),), lambda peer: (peer.imported()["seconds"],)),
+        Measure((Row("from a process's start to its first answer"),), lambda peer: (peer.start(small),)),
         accepted(16 if quick else 64),
     ]
 
@@ -118,60 +125,47 @@ def about(job: Job, chars: int) -> Job:
     return dataclasses.replace(job, chars=chars, expected=str(text(chars).find("needle")))
 
 
-def timed(job: Job) -> Callable[[str, str, float], tuple[float, ...]]:
-    return lambda *who: (run(*who, job)["seconds"],)
+def timed(job: Job) -> Take:
+    return lambda peer: (peer.run(job)["seconds"],)
 
 
-def look(chars: int) -> Callable[[str, str, float], tuple[float, ...]]:
-    return timed(about(LOOK, chars))
-
-
-def look_at_memory(chars: int) -> Callable[[str, str, float], tuple[float, ...]]:
-    def take(*who: str) -> tuple[float, ...]:
-        found = run(*who, about(LOOK, chars), memory=True)
+def look_at_memory(job: Job) -> Take:
+    def take(peer: Peer) -> tuple[float, ...]:
+        found = peer.run_with_memory(job)
         return found["peak"] / 1e6, found["held"] / 1e6
 
     return take
 
 
-def no_op(chars: int) -> Callable[[str, str, float], tuple[float, ...]]:
-    return lambda *who: (run(*who, about(NO_OP, chars))["step"] * 1e3,)
-
-
-def start(*who: str) -> tuple[float, ...]:
-    return (run(*who, about(LOOK, 1_000), warm=False)["started"],)
-
-
 def accepted(count: int) -> Measure:
     chosen = dict(list(snippets().items())[:count])
 
-    def take(name: str, python: str, seconds: float) -> tuple[float, ...]:
-        no = refused(name, python, seconds, chosen)
+    def take(peer: Peer) -> tuple[float, ...]:
+        no = peer.refused(chosen)
         if no:
-            print(f"  {name} refuses: {'; '.join(no)}", file=sys.stderr)
+            print(f"  {peer.name} refuses: {'; '.join(no)}", file=sys.stderr)
         return (float(len(chosen) - len(no)),)
 
-    return Measure((Row(f"everyday snippets accepted, of {count}", ""),), take, once=True)
+    return Measure((Row(f"everyday snippets accepted, of {count}", ""),), take, at_most=1)
 
 
-def taken(measure: Measure, pythons: dict[str, str], repeats: int, seconds: float) -> None:
+def taken(measure: Measure, peers: list[Peer], repeats: int) -> None:
     """Takes the measure of all, in turns, another one first each time.  Who fails once is not asked again."""
-    names = list(pythons)
     for repeat in range(repeats):
         print(f"→ {measure.rows[0].title}, {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
-        first = repeat % len(names)
-        for name in names[first:] + names[:first]:
-            if name in measure.rows[0].failed:
+        first = repeat % len(peers)
+        for peer in peers[first:] + peers[:first]:
+            if peer.name in measure.rows[0].failed:
                 continue
             try:
-                values = measure.take(name, pythons[name], seconds)
+                values = measure.take(peer)
             except Failed as failed:
-                print(f"  {name}: {failed}", file=sys.stderr)
+                print(f"  {peer.name}: {failed}", file=sys.stderr)
                 for row in measure.rows:
-                    row.failed[name] = str(failed)
+                    row.failed[peer.name] = str(failed)
                 continue
             for row, value in zip(measure.rows, values, strict=True):
-                row.values.setdefault(name, []).append(value)
+                row.values.setdefault(peer.name, []).append(value)
                 row.loads.append(os.getloadavg()[0])
 
 

@@ -7,8 +7,10 @@ most what the package offers; concurrency is set to 64 where that can be set and
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+TOP = Path(__file__).resolve().parents[2]
 ROOT, SUB = (
     "root",
     "sub",
@@ -25,7 +27,7 @@ class Settings(NamedTuple):
 
 class Candidate(NamedTuple):
     """
-    requires   what pip installs into an environment of its own; empty: this project, where it stands
+    requires   what pip installs into an environment of its own
     imports    what its users import
     context    the context's name in its REPL
     sub_calls  an expression: answers to the prompts "leaf 0", "leaf 1", ...; {n} of them
@@ -43,6 +45,10 @@ class Candidate(NamedTuple):
     submit: str
     fence: str
     ask: Callable[[str, str, str, Settings], Any]
+
+    @property
+    def package(self) -> str:
+        return OURS if self.requires[0] == "-e" else self.requires[0].partition("==")[0]
 
     def reply(self, code: str) -> str:
         return self.fence.replace("{code}", code)
@@ -126,7 +132,7 @@ READY = "answer['content'] = str({value})\nanswer['ready'] = True"
 OURS = "llm-rlm"
 CANDIDATES: dict[str, Candidate] = {
     OURS: Candidate(
-        requires=(),
+        requires=("-e", str(TOP)),
         imports="from rlm_core import RLM, OpenAIChat",
         context="context",
         sub_calls=f"llm_query_batched({LEAVES})",

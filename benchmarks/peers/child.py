@@ -2,8 +2,9 @@
 
     python -m benchmarks.peers.child '{"candidate": "rlms", "url": "http://127.0.0.1:...", ...}'
 
-It says what it did as lines of JSON on stdout, and waits for a line on stdin where the other side has to get
-ready.  Whatever the package prints goes to stderr."""
+It says what it did as lines of JSON on stdout.  Runs are asked for by lines on stdin, two for each: what to
+do, and, when the context is made, to begin.  Whatever the package prints goes to stderr.  Nothing but this
+machine is spoken to."""
 
 from __future__ import annotations
 
@@ -14,13 +15,26 @@ import sys
 import time
 from typing import Any
 
+
+def _alone(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        host = args[1][0]
+    elif event == "socket.getaddrinfo":
+        host = args[0]
+    else:
+        return
+    if host not in ("127.0.0.1", "::1", "localhost", b"127.0.0.1", b"localhost", None, ""):
+        raise PermissionError(f"{host} is not this machine")
+
+
+sys.addaudithook(_alone)
 job: dict[str, Any] = json.loads(sys.argv[1])
 if job["measure"] == "import":
     begun = time.perf_counter()
     exec(job["imports"], {})
     imported = time.perf_counter() - begun
 
-from benchmarks.peers.candidates import CANDIDATES, Settings  # noqa: E402
+from benchmarks.peers.candidates import CANDIDATES, Candidate, Settings  # noqa: E402
 from benchmarks.peers.text import text  # noqa: E402
 
 out = os.fdopen(os.dup(1), "w")
@@ -34,24 +48,27 @@ def say(**what: Any) -> None:
 def main() -> None:
     candidate = CANDIDATES[job["candidate"]]
     if job["measure"] == "import":
-        packages = [requirement.partition("==")[0] for requirement in candidate.requires] or ["llm-rlm"]
-        say(seconds=imported, version=importlib.metadata.version(packages[0]))
-        return
-    settings = Settings(job["turns"], job["depth"], job["timeout"])
-    if job["measure"] == "snippets":
+        say(seconds=imported, version=importlib.metadata.version(candidate.package))
+    elif job["measure"] == "snippets":
+        settings = Settings(turns=3, seconds=job["timeout"])
         for number in range(job["first"], job["count"]):
-            say(
-                number=number, answer=_asked(candidate.ask, job["url"], "none", f"snippet {number}", settings)
-            )
-        return
-    if job["warm"]:
-        candidate.ask(job["warm"], "warm", "The length?", settings)
-    context = text(job["chars"])
+            say(answer=_asked(candidate.ask, job["url"], "none", f"snippet {number}", settings))
+    else:
+        for line in sys.stdin:
+            _run(candidate, json.loads(line))
+
+
+def _run(candidate: Candidate, told: dict[str, Any]) -> None:
+    settings = Settings(told["turns"], told["depth"], job["timeout"])
+    context = text(told["chars"])
     say(ready=True)
     sys.stdin.readline()
     begun = time.perf_counter()
-    answer = candidate.ask(job["url"], context, "What is the answer?", settings)
-    say(seconds=time.perf_counter() - begun, answer=str(answer))
+    try:
+        answer = str(candidate.ask(told["url"], context, "What is the answer?", settings))
+        say(seconds=time.perf_counter() - begun, answer=answer)
+    except Exception as error:
+        say(error=f"{type(error).__name__}: {error}")
 
 
 def _asked(ask: Any, *arguments: Any) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.peers.candidates import CANDIDATES
-from benchmarks.peers.measures import TOP
+from benchmarks.peers.candidates import CANDIDATES, TOP
 
 PEERS = TOP / ".venv" / "peers"
 
@@ -18,8 +17,6 @@ class NotToBeHad(Exception):
 def python_of(name: str) -> str:
     """The Python that has the candidate, installed where it is not yet.  Raises NotToBeHad."""
     requires = CANDIDATES[name].requires
-    if not requires:
-        return sys.executable
     folder = PEERS / name
     python, done = folder / "bin" / "python", folder / "installed"
     if not done.exists() or done.read_text().split() != list(requires):
