@@ -13,6 +13,7 @@ from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import adapter
 from dspy_rlm.inputs import own_instructions, plain
+from dspy_rlm.predictors import told
 from dspy_rlm.tools import by_name, is_async, run_async
 from dspy_rlm.usage import Meter
 from rlm_core import replies
@@ -78,9 +79,9 @@ class Front:
     def _inputs(self, view: View) -> dict[str, Any]:
         """Keywords for `generate_action`: the live contract goes into the signature of this one call."""
         signature = getattr(self.rlm.generate_action, "signature", self.rlm.action_signature)
-        told = "\n\n".join(part for part in (view.contract, own_instructions(signature)) if part)
+        instructions = "\n\n".join(part for part in (view.contract, own_instructions(signature)) if part)
         return {
-            "signature": signature.with_instructions(told),
+            "signature": told(signature, instructions),
             "variables_info": adapter.task(view),
             "repl_history": adapter.history(view.turns, self.max_output_chars),
             "iteration": f"{len(view.turns) + 1}/{self.rlm.max_iters}",

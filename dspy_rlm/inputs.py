@@ -108,6 +108,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, enum.Enum):
         return plain(value.value)
+    if isinstance(value, dspy.Type):  # an image: dumped, it is a marker for adapters
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, pydantic.BaseModel):
         return plain(value.model_dump())
     if isinstance(value, dspy.Example):

@@ -23,6 +23,7 @@ from dspy.primitives.code_interpreter import (
     _validate_interpreter_factory,
 )
 from dspy.primitives.sandbox_serializable import SandboxSerializable
+from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import adapter, inputs, predictors
 from dspy_rlm.foreign import Interpreters, set_up
@@ -54,11 +55,20 @@ SHARED = frozenset({"sub_lm", "_user_tools", "_interpreter_factory", "journal"})
 """Attributes that a deep copy of a module shares with it."""
 
 
-class RLMError(dspy.DSPyError):  # type: ignore[misc]
-    """A run that ended without an answer for no one exception's sake.  `partial` is its prediction so far."""
+class RLMError(AdapterParseError):  # type: ignore[misc]
+    """A run that ended without an answer for no one exception's sake: several replies in a row held no code.
+    `partial` is its prediction so far.
+
+    Upstream's class raises AdapterParseError at the first such reply; so what programs and optimizers do
+    about that, they do about this (GEPA's `add_format_failure_as_feedback`)."""
 
     default_code = "rlm_error"
     partial: RLMPrediction | None = None
+
+    def __init__(self, reason: str, signature: Any = None, lm_response: str = ""):
+        dspy.DSPyError.__init__(self, reason)
+        self.adapter_name, self.parsed_result = "RLMAdapter", None
+        self.signature, self.lm_response = signature, lm_response
 
 
 class RLM(dspy.Module):  # type: ignore[misc]
@@ -342,10 +352,15 @@ class Call:
         prediction = self._prediction(result, front)
         failed = result.status == "error" or (front.failure is not None and result.answer is None)
         if failed and result.status != "not_found":
-            raise front.failure or RLMError(result.reason)
+            raise front.failure or self._error(result)
         if self.trace is not None:
             front.leave_trace(self.trace)
         return prediction
+
+    def _error(self, result: Result) -> RLMError:
+        signature = getattr(self.rlm.generate_action, "signature", None)
+        said = result.trajectory[-1].reasoning if result.trajectory else ""
+        return RLMError(result.reason, signature, said)
 
     def failed(self, error: BaseException, front: Front) -> BaseException:
         """The exception, with what there is so far."""

@@ -65,6 +65,25 @@ class Extract(_Kept):
     """`extract`, the last resort when the iterations are used up."""
 
 
+class _Told(type(dspy.Signature)):  # type: ignore[misc]
+    """Of a signature that has other instructions for one call, and is still found where DSPy looks a
+    predictor up by its signature: so `dspy.Refine` hands over its hints."""
+
+    def __hash__(cls) -> int:
+        return hash(cls.__dict__["told_from"])
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is cls.__dict__["told_from"]
+
+
+def told(signature: Any, instructions: str) -> Any:
+    """The signature with these instructions, for one call; equal to itself without them."""
+    made = signature.with_instructions(instructions)
+    made.told_from = signature
+    made.__class__ = _Told
+    return made
+
+
 def action_signature(task: str, advice: str) -> Any:
     """Fields as upstream's, so that its programs load; the instructions are the strategy's advice, after the
     task's own docstring.  Where there is neither, they are DSPy's own words for none, which are not sent

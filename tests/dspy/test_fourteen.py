@@ -9,6 +9,7 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import RLM, Limits, RLMError
 from dspy_rlm.usage import Meter
@@ -39,6 +40,8 @@ def test_bad_replies_without_end_end_it_with_what_there_is() -> None:
         run(RLM("context -> answer"), Script([*code("print(1)"), "hm", "hm", "hm"]), context="abc")
     assert caught.value.partial is not None
     assert caught.value.partial.trajectory[0]["output"] == "1"
+    assert isinstance(caught.value, AdapterParseError)  # as upstream's class raises
+    assert caught.value.lm_response == "hm"
 
 
 def test_an_overflow_is_compacted_and_asked_again() -> None:

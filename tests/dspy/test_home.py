@@ -7,7 +7,7 @@ from typing import Any
 import dspy
 import pytest
 
-from dspy_rlm import RLM, as_dspy
+from dspy_rlm import RLM, Reference, as_dspy
 from rlm_core import ScriptedLM
 from rlm_core.events import Event, Started, Stepped, SubCalled
 from tests.dspy.scripted import Script, code
@@ -79,3 +79,34 @@ def test_the_users_adapter_wins() -> None:
     lm = Script(['{"reasoning": "r", "code": "SUBMIT(context)"}'])
     with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
         assert RLM("context -> answer")(context="abc").answer == "abc"
+
+
+class Copied(Script):
+    """`dspy.Refine` copies the LM for each attempt."""
+
+    def copy(self, **kwargs: Any) -> Copied:
+        return self
+
+
+def was_good(inputs: Any, prediction: Any) -> float:
+    return float(prediction.answer == "good")
+
+
+def test_a_hint_of_refine_reaches_the_next_attempt() -> None:
+    advice = '{"generate_action": "Use grep."}'
+    hint = f"[[ ## discussion ## ]]\nd\n\n[[ ## advice ## ]]\n{advice}\n\n[[ ## completed ## ]]"
+    better = "[[ ## reasoning ## ]]\nr\n\n[[ ## code ## ]]\nSUBMIT('good')\n\n[[ ## completed ## ]]"
+    lm = Copied([*code("SUBMIT('bad')"), hint, better])  # Refine sets an adapter, which reads fields
+    refine = dspy.Refine(RLM("context -> answer"), N=2, reward_fn=was_good, threshold=1.0)
+    with dspy.context(lm=lm, trace=[]):
+        assert refine(context=Reference("secret " * 99)).answer == "good"
+    assert "Use grep." in lm.sent[2][-1]["content"]
+    assert "SUBMIT(answer)" in lm.sent[2][0]["content"]  # the contract is there too
+    assert "secret secret" not in str(lm.sent[1])
+
+
+def test_best_of_n_takes_the_best() -> None:
+    lm = Copied(code("SUBMIT('bad')", "SUBMIT('good')", "SUBMIT('never')"))
+    with dspy.context(lm=lm, trace=[]):
+        best = dspy.BestOfN(RLM("context -> answer"), N=3, reward_fn=was_good, threshold=1.0)
+        assert best(context="").answer == "good"

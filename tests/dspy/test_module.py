@@ -162,6 +162,7 @@ class Person(pydantic.BaseModel):
         ([Person(name="Bo", age=2)], "list [{'name': 'Bo', 'age': 2}]"),
         (Colour.RED, "str 'red'"),
         (dspy.Example(a=1), "dict {'a': 1}"),
+        (dspy.Image(url="https://x.org/y.png"), "dict {'url': 'https://x.org/y.png'}"),
     ],
 )
 def test_values_that_are_no_text_cross(value: Any, seen: str) -> None:

@@ -237,6 +237,42 @@ def test_gepa_reads_the_whole_run_and_the_contract_and_never_reflects_on_an_unus
         assert "extract the final outputs" not in prompt
 
 
+def test_gepa_scores_runs_without_code_as_failures_and_reads_them_where_it_is_told_to() -> None:
+    class Prose(Model):
+        """Writes no code, unless it is given that advice."""
+
+        def __call__(self, prompt: Any = None, messages: Any = None, n: int = 1, **kwargs: Any) -> list[str]:
+            messages = messages or [{"role": "user", "content": prompt}]
+            told = str(messages)
+            if "Python REPL" in messages[0]["content"] and ADVICE not in told:
+                return ["I would rather talk about the weather."]
+            if "new_instruction" in told:
+                self.proposed.append(messages)
+                asked_for_fields = "[[ ## new_instruction ## ]]" in told
+                said = f"[[ ## new_instruction ## ]]\n{ADVICE}\n\n[[ ## completed ## ]]"
+                return [said if asked_for_fields else json.dumps({"new_instruction": ADVICE})]
+            return super().__call__(prompt, messages, n, **kwargs)
+
+    model = Prose()
+    optimizer = dspy.GEPA(
+        metric=feedback(lambda example, prediction: float(right(example, prediction))),
+        max_metric_calls=12,
+        reflection_lm=model,
+        num_threads=1,
+        reflection_minibatch_size=2,
+        component_selector=used_components,
+        add_format_failure_as_feedback=True,
+    )
+    with dspy.context(lm=model):
+        compiled = optimizer.compile(
+            RLM("context, query -> answer"), trainset=examples(3), valset=examples(2, 50)
+        )
+        assert compiled.generate_action.signature.instructions == ADVICE
+        assert compiled(**examples(1, 90)[0].inputs()).answer == "9090"
+    assert any("rather talk about the weather" in str(messages) for messages in model.proposed)
+    assert MARK not in json.dumps(model.proposed)
+
+
 def test_a_program_of_upstreams_class_loads_without_its_contract(tmp_path: Path) -> None:
     class Task(dspy.Signature):
         """Find what is asked for."""
