@@ -146,7 +146,11 @@ def view(journal: Journal, run: str, output: Path | None, no_open: bool) -> None
 
     row = journal.run(run)
     output = output or Path(tempfile.mkdtemp(prefix="rlm-")) / f"{row['id']}.html"
-    output.write_text(page(journal, row), "utf-8")
+    made = page(journal, row)
+    try:
+        output.write_text(made, "utf-8")
+    except OSError as error:
+        raise click.ClickException(f"-o {output}: {error.strerror or error}") from None
     click.echo(output)
     if not no_open:
         webbrowser.open(output.absolute().as_uri())

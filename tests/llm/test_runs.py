@@ -204,6 +204,23 @@ def test_what_a_terminal_would_obey_is_taken_out(cli: Any, ask: Any) -> None:
     assert "\x1b]" not in shown
 
 
+def test_a_page_that_cannot_be_written_is_said(cli: Any, ask: Any, tmp_path: Path) -> None:
+    ask()
+    result = cli("rlm", "view", "--no-open", "-o", str(tmp_path / "none" / "run.html"))
+    assert result.exit_code == 1
+    assert "run.html: No such file or directory" in result.stderr
+
+
+def test_a_resumed_run_says_that_its_answer_is_not_verified(cli: Any, scripted: Any, journal: Path) -> None:
+    scripted("base", script("```repl\nprint(context[:9])\n```", *["```repl\nSUBMIT('a guess')\n```"] * 3))
+    first = cli("-m", "rlm-base", "What is the magic word?", input=TEXT)
+    assert "Not verified" in first.stderr
+    break_off(journal, 0)
+    result = cli("rlm", "resume")
+    assert (result.exit_code, result.stdout) == (0, "a guess\n")
+    assert "Not verified: the answer occurs neither in the text nor" in result.stderr
+
+
 def test_a_run_is_exported_as_json_lines(cli: Any, ask: Any) -> None:
     ask()
     run, *events = map(json.loads, cli("rlm", "export").stdout.splitlines())
