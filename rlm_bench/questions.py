@@ -127,6 +127,8 @@ def _draft(row: Any, file: Path) -> Draft:
 
 
 def build(params: Params, seed: int, index: int) -> Draft:
+    if not params["file"]:
+        raise ValueError("questions are those of a file: --questions FILE")
     drafts = _drafts(params["file"], params["sha256"])
     if index >= len(drafts):
         raise ValueError(f"{params['file']} holds {len(drafts)} questions: there is no number {index + 1}")

@@ -130,6 +130,7 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
         (["run", "--task", "niah", "-m", "lokal"], "there is no model 'lokal': did you mean local"),
         (["run", "--task", "niah", "--strategy", "none.json"], "no strategy or strategy file 'none.json'"),
         (["gen", "nia"], "no task 'nia'"),
+        (["run", "--task", "questions"], "questions are those of a file: --questions FILE"),
         (["report", "."], "there is no samples.jsonl"),
     ],
 )
