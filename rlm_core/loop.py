@@ -138,8 +138,10 @@ class Run:
             if result:
                 return result
             if self.bad_turns >= self.limits.errors:
+                if reply.step.code:
+                    return (yield from self._last_ask(turn + 1, "errors: the same code failed as before"))
                 return self.result("error", f"{self.bad_turns} replies in a row held no code to run")
-        return (yield from self._last_ask())
+        return (yield from self._last_ask(self.limits.iterations + 1, "iterations"))
 
     def _ask(self, turn: int, closing: str = "") -> Generator[Request[Any] | Event, Any, Reply | Failed]:
         self.history.compact(self.window)
@@ -164,10 +166,8 @@ class Run:
         """One step: run the reply's code, or take its text-level final.  A result ends the run."""
         last = turn >= self.limits.iterations
         if step.code:
-            self.bad_turns = 0
             done = yield from self._execute(step.code)
         elif step.final:
-            self.bad_turns = 0
             done = yield from self._final(step.final)
         else:
             self.bad_turns += 1
@@ -185,12 +185,13 @@ class Run:
                 done, said = replace(done, error=said), ""
         elif step.code:
             said = self._nudge(step.code, done)
+        stuck = bool(step.code and done.error) and self._as_before(step.code, done)
+        self.bad_turns = self.bad_turns + 1 if stuck else 0
         yield self._record(step, done, said, turn)
         return None
 
-    def _last_ask(self) -> Generator[Request[Any] | Event, Any, Result]:
-        """The iterations are used up: one last answer is asked for, with everything still in the prompt."""
-        turn = self.limits.iterations + 1
+    def _last_ask(self, turn: int, limit: str) -> Generator[Request[Any] | Event, Any, Result]:
+        """A limit ends the steps: one last answer is asked for, with everything still in the prompt."""
         variables = ", ".join(f"{name} ({what})" for name, what in self.variables.items())
         closing = self.wording.last.format(
             submit=contract.submit_call(self.task.fields),
@@ -199,7 +200,7 @@ class Run:
         )
         reply = yield from self._ask(turn, closing)
         if isinstance(reply, Failed):
-            return self.result("limit", f"iterations; the last ask failed: {reply.error}")
+            return self.result("limit", f"{limit}; the last ask failed: {reply.error}")
         step = reply.step
         done = Done("", None, reply.submission)
         if not reply.submission:
@@ -217,8 +218,8 @@ class Run:
                 settled = self._settled(done.submitted, values)
                 if settled.status == "not_found":
                     return settled
-                return replace(settled, status="limit", reason="iterations")
-        return self.result("limit", "iterations")
+                return replace(settled, status="limit", reason=limit)
+        return self.result("limit", limit)
 
     def _given(self) -> str:
         """The text that a child was given."""
@@ -357,12 +358,22 @@ class Run:
     def _nudge(self, code: str, done: Done) -> str:
         """A word on a step that leads nowhere."""
         turns = self.history.turns
-        if turns and (code, done.output) == (turns[-1].code, turns[-1].output):
+        if self._as_before(code, done):
             return "The same code gave the same output. Answer from it, or try something else."
         names = (*self.task.inputs, *LOOKING)
         if not any(name in turn.code for turn in (*turns, Turn("", code)) for name in names):
             return f"No code has looked into {' or '.join(f'`{name}`' for name in self.task.inputs)} yet."
         return ""
+
+    def _as_before(self, code: str, done: Done) -> bool:
+        """Whether the turn before ran the same code, and it came to the same."""
+        if not self.history.turns:
+            return False
+        turn = self.history.turns[-1]
+        same_error = (
+            turn.error.split("\n")[-1] == (done.error or "").split("\n")[-1]
+        )  # the rest numbers cells
+        return same_error and (turn.code, turn.output) == (code, done.output)
 
     def _record(self, step: replies.Step, done: Done, said: str, turn: int) -> Event:
         """Adds a turn to the trajectory and gives its event."""

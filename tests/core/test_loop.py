@@ -276,6 +276,15 @@ def test_the_same_code_with_the_same_output_is_told_so():
     assert "same code gave the same output" in play.told[1]
 
 
+def test_code_that_fails_as_before_ends_the_run_with_one_last_answer():
+    failed = Done("", '  File "<cell 1>", line 1\nNameError: boom')
+    codes = ["boom", "boom", "other", "boom", "boom", "boom"]
+    play = stage([*map(repl, codes), "no idea"], {"boom": failed}, limits=Limits(errors=2))
+    result = play.play()
+    assert (result.status, result.answer, len(result.trajectory)) == ("limit", "no idea", len(codes) + 1)
+    assert result.reason == "errors: the same code failed as before"
+
+
 def test_code_that_never_touches_the_input_is_told_so():
     play = stage(
         [repl("print(1)"), repl("SUBMIT(x)")], {"print(1)": printed("1"), "SUBMIT(x)": submitted("4711")}
