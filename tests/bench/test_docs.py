@@ -42,6 +42,6 @@ def test_the_commands_of_the_document_work(tmp_path, monkeypatch):
         runs = sorted(map(str, (tmp_path / "runs").glob("*"))) if (tmp_path / "runs").exists() else []
         given = quicker(args, [run.removeprefix(f"{tmp_path}/") for run in runs])
         if given[0] == "run" and "--resume" not in given and "--dry-run" not in given:
-            given += ["--dir", f"runs/{number:02}"]
+            given += ["--dir", f"runs/{number:02}", *([] if "--method" in given else ["--method", "rlm0"])]
         done = CliRunner().invoke(bench, given)
         assert done.exit_code == 0, (args, done.output, done.exception)

@@ -1,5 +1,6 @@
 """The peers' own engines over our models; skipped where a package is not installed."""
 
+import shutil
 import sys
 
 import pytest
@@ -78,7 +79,10 @@ def test_without_the_official_package_its_method_says_what_to_install(monkeypatc
 
 
 @pytest.fixture
-def dspy():
+def dspy(monkeypatch):
+    """In our sandbox: Deno fetches what upstream's own interpreter needs."""
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, *args: None if name == "deno" else which(name, *args))
     return pytest.importorskip("dspy")
 
 
