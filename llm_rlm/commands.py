@@ -86,7 +86,7 @@ def doctor() -> None:
 
     done = checks()
     for check in done:
-        click.echo(f"{'ok' if check.ok else 'FAILED':<7} {check.name.replace('_', ' '):<13} {check.detail}")
+        click.echo(f"{'ok' if check.ok else 'FAILED':<7} {check.name.replace('_', ' '):<17} {check.detail}")
     click.echo(f"\nWeights, strategies and journal are kept in {home()}")
     if not all(check.ok for check in done):
         raise click.exceptions.Exit(1)

@@ -22,14 +22,14 @@ MEMBERS: dict[str, str] = {
     "ast": "literal_eval",
     "base64": """
         b64encode b64decode urlsafe_b64encode urlsafe_b64decode standard_b64encode standard_b64decode
-        b32encode b32decode b16encode b16decode b85encode b85decode a85encode a85decode encodebytes
-        decodebytes
+        b32encode b32decode b16encode b16decode b85encode b85decode a85encode a85decode z85encode z85decode
+        encodebytes decodebytes
     """,
     "binascii": "hexlify unhexlify b2a_hex a2b_hex b2a_base64 a2b_base64 crc32 Error",
     "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
     "calendar": """
         month_name month_abbr day_name day_abbr monthrange monthcalendar isleap leapdays weekday timegm
-        Calendar MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY
+        Calendar Month Day MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY JANUARY FEBRUARY
     """,
     "cmath": EVERYTHING,
     "codecs": "encode decode",
@@ -54,15 +54,16 @@ MEMBERS: dict[str, str] = {
     "decimal": """
         Decimal Context getcontext setcontext localcontext DecimalException InvalidOperation
         DivisionByZero Overflow Underflow Inexact Rounded Clamped Subnormal FloatOperation
-        DivisionUndefined BasicContext ExtendedContext ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN
-        ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING ROUND_05UP MAX_PREC MAX_EMAX MIN_EMIN
+        DivisionUndefined BasicContext ExtendedContext IEEEContext
+        ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN ROUND_DOWN
+        ROUND_UP ROUND_FLOOR ROUND_CEILING ROUND_05UP MAX_PREC MAX_EMAX MIN_EMIN
     """,
     "difflib": """
         SequenceMatcher Differ get_close_matches ndiff unified_diff context_diff restore Match
         IS_LINE_JUNK IS_CHARACTER_JUNK
     """,
     "enum": "auto unique member nonmember",
-    "fnmatch": "fnmatch fnmatchcase filter translate",
+    "fnmatch": "fnmatch fnmatchcase filter filterfalse translate",
     "fractions": "Fraction",
     "functools": "reduce partial lru_cache cache cmp_to_key cached_property",
     "graphlib": "TopologicalSorter CycleError",
@@ -70,7 +71,10 @@ MEMBERS: dict[str, str] = {
         md5 sha1 sha224 sha256 sha384 sha512 blake2b blake2s sha3_224 sha3_256 sha3_384 sha3_512 shake_128
         shake_256 new
     """,
-    "heapq": "heappush heappop heapify heapreplace heappushpop merge nlargest nsmallest",
+    "heapq": """
+        heappush heappop heapify heapreplace heappushpop merge nlargest nsmallest
+        heappush_max heappop_max heapify_max heapreplace_max heappushpop_max
+    """,
     "html": "escape unescape",
     "html.parser": "HTMLParser",
     "io": "StringIO BytesIO SEEK_SET SEEK_CUR SEEK_END",
@@ -81,7 +85,8 @@ MEMBERS: dict[str, str] = {
     "numbers": "Number Complex Real Rational Integral",
     "operator": """
         abs add and_ call concat contains countOf delitem eq floordiv ge getitem gt iadd iand iconcat
-        ifloordiv ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub
+        ifloordiv ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_none is_not
+        is_not_none isub
         itemgetter itruediv ixor le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift
         setitem sub truediv truth xor
     """,
@@ -120,7 +125,7 @@ MEMBERS: dict[str, str] = {
         ParamSpec TypeVar Generic Protocol runtime_checkable NewType SupportsInt SupportsFloat
         SupportsIndex SupportsAbs SupportsBytes SupportsComplex SupportsRound TYPE_CHECKING AbstractSet
         KeysView ValuesView ItemsView AsyncIterator Awaitable Coroutine AsyncGenerator AsyncIterable
-        TypeGuard
+        TypeGuard TypeIs ReadOnly NoDefault Unpack TypeVarTuple assert_never assert_type get_args get_origin
     """,
     "unicodedata": """
         normalize category name lookup bidirectional combining decimal decomposition digit
@@ -130,7 +135,10 @@ MEMBERS: dict[str, str] = {
         urlparse urlsplit urlunparse urlunsplit parse_qs parse_qsl quote quote_plus unquote unquote_plus
         quote_from_bytes unquote_to_bytes urljoin urlencode urldefrag
     """,
-    "uuid": "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",
+    "uuid": """
+        UUID uuid3 uuid4 uuid5 uuid7 uuid8 NIL MAX
+        NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500
+    """,
     "zlib": "crc32 adler32 compress decompress error",
 }
 
@@ -169,7 +177,9 @@ STAND_INS: dict[str, dict[str, Any]] = {
     },
     "operator": {"attrgetter": stand_ins.attrgetter, "methodcaller": stand_ins.methodcaller},
     "statistics": {
-        name: stand_ins.of_values(getattr(statistics, name)) for name in stand_ins.STATISTICS.split()
+        name: stand_ins.of_values(getattr(statistics, name))
+        for name in stand_ins.STATISTICS.split()
+        if hasattr(statistics, name)
     },
     "typing": {
         "Type": Type,
@@ -235,6 +245,8 @@ INSTEAD: dict[str, str] = {  # of a module, or of a member that it lacks
     "copy.replace": "use dataclasses.replace, or _replace of a named tuple",
     "typing.get_type_hints": "use __annotations__",
     "collections": "use dict, list, Counter, defaultdict, deque, OrderedDict, namedtuple or ChainMap",
+    "types.FunctionType": "use callable",
+    "types.LambdaType": "use callable",
     "functools.partialmethod": "define a method",
     "functools.singledispatchmethod": "use isinstance",
     "concurrent.futures": "use ThreadPoolExecutor, as_completed and wait",

@@ -213,7 +213,7 @@ _STANDS_FOR: dict[type, type] = {Enum: enum.Enum, Flag: enum.Flag}
 
 STATISTICS = """
     mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode multimode
-    quantiles pstdev pvariance stdev variance covariance correlation linear_regression
+    quantiles pstdev pvariance stdev variance covariance correlation linear_regression kde
 """
 
 
