@@ -6,11 +6,21 @@ import fcntl
 import json
 import os
 import uuid
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlm_core.batch import Outcome
+
+READ = {"question", "status", "usage", "cost", "run"}  # of a row, by later starts
+WORDS = {
+    "answered": "answered",
+    "not_found": "not found",
+    "limit": "ended by a limit",
+    "error": "errors",
+    "cancelled": "cancelled",
+}
 
 
 class AnswersError(Exception):
@@ -22,6 +32,8 @@ class Answers:
 
     rows   those in the file, by id
     batch  names this batch: as long as the file is there, the same
+    expected
+           how many rows there will be; set by whoever knows
 
     A row is written at once and wholly: what does not fit the disk is taken back, and what a killed process
     left half written goes when the file is opened next.  `again`: rows that ended in an error are dropped,
@@ -29,7 +41,10 @@ class Answers:
     process at a time write."""
 
     def __init__(self, path: Path, again: bool = False):
+        if path.exists() and not path.is_file():
+            raise AnswersError(f"{path} is no file of answers, and could not be read again; give -o FILE")
         self.path = path
+        self.expected = 0
         self._beside = path.with_name(path.name + ".batch")
         is_new = not path.exists()
         try:
@@ -63,9 +78,11 @@ class Answers:
                 try:
                     row = json.loads(line)
                     rows[row["id"]] = row
+                    if not row.keys() >= READ:
+                        raise KeyError
                 except (ValueError, TypeError, KeyError):
                     raise AnswersError(
-                        f"{self.path}: line {number} is no answer; give another -o FILE"
+                        f"{self.path}: line {number} is no answer of llm rlm map; give another -o FILE"
                     ) from None
         os.truncate(self.path, whole)
         return rows
@@ -100,13 +117,50 @@ class Answers:
         self.rows[outcome.id] = row
         return row
 
-    def close(self, finished: bool) -> None:
-        """`finished`: every row is there.  What ended in an error may still be gone on with."""
+    def __enter__(self) -> Answers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The file beside stays while there is something to go on with: rows that are not there, or ended
+        in an error and have a run."""
         os.close(self._file)
-        if finished and not any(row["status"] == "error" and row["run"] for row in self.rows.values()):
+        open_ones = any(row["status"] == "error" and row["run"] for row in self.rows.values())
+        if len(self.rows) == self.expected and not open_ones:
             self._beside.unlink(missing_ok=True)
         os.close(self._lock)
 
 
 def _line(row: dict[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
+
+
+@dataclass
+class Told:
+    """What the rows of a file of answers come to."""
+
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    cost: float = 0.0
+    priced: int = 0
+    unpriced: int = 0  # rows with calls whose cost is not known
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows += 1
+        self.statuses[row["status"]] += 1
+        self.tokens += row["usage"].get("input", 0) + row["usage"].get("output", 0)
+        self.cost += row["cost"] or 0.0
+        self.priced += row["cost"] is not None
+        self.unpriced += bool(row["usage"]) and row["cost"] is None
+
+    def summary(self) -> str:
+        counts = [
+            f"{self.statuses[status]:,} {name}" for status, name in WORDS.items() if self.statuses[status]
+        ]
+        return f"{', '.join((f'{self.rows:,} rows', *counts))}; {self.tokens:,} tokens, {self.dollars()}"
+
+    def dollars(self) -> str:
+        if not self.priced:
+            return "cost not known"
+        unknown = f" and what {self.unpriced:,} rows cost is not known" if self.unpriced else ""
+        return f"${self.cost:,.4f}{unknown}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,26 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from llm_rlm import schema
-from llm_rlm.answers import Answers, AnswersError
+from llm_rlm.answers import Answers, AnswersError, Told
 from llm_rlm.as_lm import CalleeLM
+from llm_rlm.report import fitting
 from rlm_core.batch import CostReached, Remote, Row, map_runs, read
 from rlm_core.context import Context, ContextError
-from rlm_core.loop import Task
+from rlm_core.limits import Limits
+from rlm_core.loop import Result, Task
 from rlm_core.rlm import RLM
 from rlm_core.sandbox.protocol import SandboxUnavailable
 
 if TYPE_CHECKING:
     from llm_rlm.settings import Settings
     from rlm_core.ray_pool import Cluster
-
-
-NAMES = {
-    "answered": "answered",
-    "not_found": "not found",
-    "limit": "ended by a limit",
-    "error": "errors",
-    "cancelled": "cancelled",
-}
 
 
 @dataclass(frozen=True)
@@ -63,17 +55,20 @@ class Making:
         from pydantic import ValidationError
 
         from llm_rlm.family import GENERIC, twin_of
+        from llm_rlm.options import in_words
         from llm_rlm.settings import settle
 
         try:
             twin = twin_of(self.model or GENERIC)
         except llm.UnknownModelError as error:
-            raise click.ClickException(f"{error}; `llm models -q rlm` lists those that there are") from None
+            raise click.ClickException(
+                f"{error.args[0]}; `llm models -q rlm` lists those that there are"
+            ) from None
         try:
             settings = settle(twin, twin.Options(**self.options), self.keys[0])
         except ValidationError as error:
-            first = error.errors()[0]
-            raise click.ClickException(f"--option {first['loc'][0]}: {first['msg']}") from None
+            names = list(twin.Options.model_fields)
+            raise click.ClickException("; ".join(in_words(each, names) for each in error.errors())) from None
         except llm.ModelError as error:
             raise click.ClickException(str(error)) from None
         if self.keys[1]:
@@ -118,6 +113,10 @@ class _RLM(RLM):
             return task
         return replace(task, schema=schema.words(wanted), check=partial(schema.checked, schema=wanted))
 
+    def recorded(self, context: Any, query: str, limits: Limits, run: str = "") -> tuple[Result, str]:
+        result, run = super().recorded(context, query, limits, run)
+        return fitting(result, self.json_schema), run
+
 
 def run(
     making: Making,
@@ -139,7 +138,7 @@ def run(
         click.echo(
             f"Prices of {names} are not known: --max-cost holds only if the API reports costs", err=True
         )
-    total = _survey(rows(), answers)
+    answers.expected = total = _survey(rows(), answers)
     waiting: dict[str, str] = {}
 
     def ask() -> Iterator[Row]:
@@ -148,7 +147,7 @@ def run(
                 waiting[row.id] = row.query
                 yield row
 
-    told = Told()
+    told, begun = Told(), Told()  # begun, and not finished
     for row in answers.rows.values():
         told.add(row)
     left = None if max_cost is None else max(0.0, max_cost - told.cost)
@@ -170,20 +169,21 @@ def run(
         max_cost=left,
         cluster=cluster,
         tick=bar.refresh,
+        broken_off=lambda outcome: begun.add(asdict(outcome)),
     )
-    stopped, cut_short, began = "", 0.0, time.monotonic()
+    stopped, began = "", time.monotonic()
     try:
         with bar:
             for outcome in outcomes:
                 question = waiting.pop(outcome.id, "")
                 if outcome.unpaid:
-                    cut_short += outcome.cost or 0.0
+                    begun.add(asdict(outcome))
                     continue
                 told.add(answers.add(question, outcome))
                 bar.set_postfix_str(told.dollars(), refresh=False)
                 bar.update()
     except CostReached:
-        stopped = f"--max-cost of ${max_cost:,.2f} is spent"
+        stopped = f"--max-cost of ${max_cost:g} is spent"
     except AnswersError as error:
         stopped = str(error)
     except (ClusterError, SandboxUnavailable) as error:
@@ -192,16 +192,14 @@ def run(
         stopped = "interrupted"
     finally:
         outcomes.close()
-        left_over = total - told.rows
-        answers.close(finished=not left_over)
+    left_over = total - told.rows
     click.echo(f"{told.summary()}, {time.monotonic() - began:.0f} s", err=True)
     if left_over:
         why = stopped or "--max-cost is too little for some"
-        if cut_short:
-            why += f", ${cut_short:,.4f} of it for rows that are not finished"
-        click.echo(
-            f"Stopped: {why}; {left_over:,} rows are left. The same command goes on with them.", err=True
-        )
+        where = f"{left_over:,} rows are left"
+        if begun.tokens:
+            where += f", {begun.rows:,} of them begun, for {begun.tokens:,} tokens, {begun.dollars()}"
+        click.echo(f"Stopped: {why}; {where}. The same command goes on with them.", err=True)
         raise click.exceptions.Exit(4 if "--max-cost" in why else 1)
     if told.statuses["error"]:
         click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
@@ -209,49 +207,22 @@ def run(
 
 
 def _survey(rows: Iterator[Row], answers: Answers) -> int:
-    """How many rows there are.  Raises click.ClickException where the file answers other questions."""
-    count = 0
+    """How many rows there are.  Raises click.ClickException where none can be asked, or where the file
+    answers other questions."""
+    count, asked, problem = 0, False, ""
     for row in rows:
         count += 1
+        asked = asked or not row.problem
+        problem = problem or row.problem
         known = answers.rows.get(row.id)
         if known and row.query and known.get("question") not in (row.query, ""):
             raise click.ClickException(
                 f"{answers.path} answers another question for {row.id!r}: {known.get('question')!r}. "
                 "Give another -o FILE"
             )
+    if problem and not asked:
+        raise click.ClickException(f"no row of the questions can be asked; the first: {problem}")
     return count
-
-
-@dataclass
-class Told:
-    """What the rows of a file of answers come to."""
-
-    rows: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    tokens: int = 0
-    cost: float = 0.0
-    priced: int = 0
-    unpriced: int = 0  # rows with calls whose cost is not known
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows += 1
-        self.statuses[row["status"]] += 1
-        self.tokens += row["usage"].get("input", 0) + row["usage"].get("output", 0)
-        self.cost += row["cost"] or 0.0
-        self.priced += row["cost"] is not None
-        self.unpriced += bool(row["usage"]) and row["cost"] is None
-
-    def summary(self) -> str:
-        counts = [
-            f"{self.statuses[status]:,} {name}" for status, name in NAMES.items() if self.statuses[status]
-        ]
-        return f"{', '.join((f'{self.rows:,} rows', *counts))}; {self.tokens:,} tokens, {self.dollars()}"
-
-    def dollars(self) -> str:
-        if not self.priced:
-            return "cost not known"
-        unknown = f" and what {self.unpriced:,} rows cost is not known" if self.unpriced else ""
-        return f"${self.cost:,.4f}{unknown}"
 
 
 def forecast(making: Making, rows: Iterator[Row]) -> str:

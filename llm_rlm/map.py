@@ -84,10 +84,13 @@ def map_(
         if dry_run:
             click.echo(batch.forecast(making, rows()))
             return
-        if output is None:
-            raise click.UsageError("give -o FILE for the answers")
+        if output is None or str(output) == "-":
+            raise click.UsageError(
+                "give -o FILE: the same command, started again, goes on from what is there"
+            )
         making = making.with_keys(key)
-        batch.run(making, Answers(output, retry_errors), rows, workers, max_cost, batch.cluster(address))
+        with Answers(output, retry_errors) as answers:
+            batch.run(making, answers, rows, workers, max_cost, batch.cluster(address))
     except (QuestionsError, AnswersError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -21,7 +21,7 @@ class RLMOptions(llm.Options):
         except ValidationError as error:
             if not in_command_line():
                 raise
-            wrong = [_in_words(each, list(type(self).model_fields)) for each in error.errors()]
+            wrong = [in_words(each, list(type(self).model_fields)) for each in error.errors()]
             raise click.ClickException("; ".join(wrong)) from None
 
     sub_model: str | None = Field(
@@ -94,12 +94,13 @@ def raised(options: Iterable[tuple[str, str]]) -> dict[str, float | None]:
         parsed = RLMOptions(**given)
     except ValidationError as error:
         raise click.ClickException(
-            "; ".join(_in_words(each, list(LIMITS)) for each in error.errors())
+            "; ".join(in_words(each, list(LIMITS)) for each in error.errors())
         ) from None
     return {LIMITS[name]: getattr(parsed, name) for name in given}
 
 
-def _in_words(error: Any, names: list[str]) -> str:
+def in_words(error: Any, names: list[str]) -> str:
+    """One of pydantic's errors, as a user of the command line is told it."""
     name = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
         return f"-o {name} {error['input']}: {error['msg'][:1].lower()}{error['msg'][1:]}"

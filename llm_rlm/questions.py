@@ -26,7 +26,7 @@ def from_file(name: str, shared: Any = None) -> Callable[[], Iterator[Row]]:
     be read is a row with a problem.
 
     JSONL, or CSV with a header, by the file's ending.  Columns: `question` (or `query`); `id`, by default
-    the row's number; and one of `context`, the text itself (in JSONL also lists and dicts), `path` of a
+    "row 1", "row 2", …; and one of `context`, the text itself (in JSONL also lists and dicts), `path` of a
     file or folder, `glob`, `url`.  Paths are taken from the file's own folder, or from the current one.
     `shared`: the context of rows that name none."""
     opened = _stdin() if name == "-" else None
@@ -39,9 +39,10 @@ def from_file(name: str, shared: Any = None) -> Callable[[], Iterator[Row]]:
         assert opened is None or not opened.closed
         seen: set[str] = set()
         for number, found in enumerate(_csv(path) if path.suffix.lower() == ".csv" else _jsonl(path), 1):
-            row = _row(found, str(number), folder, shared)
+            row = _row(found, f"row {number}", folder, shared)
             if row.id in seen:
-                row = Row(f"row {number}", problem=f"an earlier row has the id {row.id!r} too")
+                problem = f"an earlier row has the id {row.id!r} too"
+                row = Row(f"row {number}", row.query, problem=problem)
             seen.add(row.id)
             yield row
 
@@ -112,7 +113,7 @@ def _row(found: dict[str, Any] | str, number: str, folder: Path, shared: Any) ->
     name = str(own)
     query = found.get("question", found.get("query"))
     if not isinstance(query, str) or not query.strip():
-        return Row(name, problem='it has no "question"')
+        return Row(name, problem=f'it has no "question", but {", ".join(map(str, found)) or "nothing"}')
     given = [column for column in CONTEXTS if found.get(column) is not None]
     if len(given) > 1 or (not given and shared is None):
         return Row(

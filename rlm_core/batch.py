@@ -101,6 +101,7 @@ def map_runs(
     max_cost: float | None = None,
     cluster: Cluster | None = None,
     tick: Callable[[], None] = lambda: None,
+    broken_off: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Generator[Outcome, None, None]:
     """An outcome for each row, as it ends.
 
@@ -112,6 +113,9 @@ def map_runs(
               Raises CostReached when it is spent, after the outcomes of what was begun
     cluster   for Ray: where it is
     tick      called a few times a second
+    broken_off
+              called with the outcomes, so far, of runs that are ended because the iterator is closed; those
+              on a cluster are not known
 
     Rows are taken, and runs begun, when an outcome is asked for.  Closing the iterator, or an exception in
     its caller, ends all runs within a second.  Raises SandboxUnavailable where no row can be run."""
@@ -127,7 +131,7 @@ def map_runs(
     ours = rlm if isinstance(rlm, RLM) else rlm()
     places = Threads[Row, Outcome](lambda row, share: perform(ours, row, share, run_id(name, row, ours)))
     purse = Purse(max_cost, workers, ours.limits.cost)
-    for _, outcome in performed(rows, places, workers, purse, lambda outcome: outcome.cost, tick):
+    for _, outcome in performed(rows, places, workers, purse, lambda outcome: outcome.cost, tick, broken_off):
         yield outcome
 
 

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from rlm_core.lms import stopping
 
-LEAST = 1e-4  # dollars: with less left, nothing further is begun
+LEAST = 1e-6  # dollars: with less left, nothing further is begun
 TICK = 0.2  # seconds between two looks at what goes on
 CLOSE = 1.0  # seconds that threads have to end
 
@@ -79,8 +79,8 @@ class Places(ABC, Generic[T, R]):
         what the work raised."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Ends what is still going on, within a second."""
+    def close(self) -> list[R]:
+        """Ends what is still going on, within a second; gives what came of it, as far as that is known."""
 
 
 def performed(
@@ -90,11 +90,13 @@ def performed(
     purse: Purse,
     spent: Callable[[R], float | None],
     tick: Callable[[], None] = lambda: None,
+    broken_off: Callable[[R], None] = lambda result: None,
 ) -> Generator[tuple[T, R], None, None]:
     """Each item with its result, as it ends.
 
-    spent  dollars that a result cost; None where that is not known
-    tick   called a few times a second
+    spent       dollars that a result cost; None where that is not known
+    tick        called a few times a second
+    broken_off  called with the results of what had begun, where the iterator is closed before its end
 
     Raises CostReached when the purse is empty, after the results of what was begun."""
     waiting, out, more = iter(items), 0, True
@@ -118,7 +120,8 @@ def performed(
                 yield item, result
             tick()
     finally:
-        places.close()
+        for result in places.close():
+            broken_off(result)
 
 
 class Threads(Places[T, R]):
@@ -155,13 +158,15 @@ class Threads(Places[T, R]):
         self._out -= 1
         yield found
 
-    def close(self) -> None:
+    def close(self) -> list[R]:
         self._stop.set()
         for _ in self._threads:
             self._todo.put(None)
         until = time.monotonic() + CLOSE
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+        left = [self._done.get_nowait() for _ in range(self._done.qsize())]
+        return [each[2] for each in left if not isinstance(each, BaseException)]
 
     def _serve(self) -> None:
         stopping.set(self._stop)

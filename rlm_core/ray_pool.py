@@ -116,9 +116,10 @@ class Tasks(Places[T, R]):
                 result = self._lost(item, f"its node or process died, again and again: {line}")
             yield item, share, result
 
-    def close(self) -> None:
+    def close(self) -> list[R]:
         for ref in self._out:
             self._ray.cancel(ref, force=True)
+        return []
 
 
 def _done(work: Callable[..., R], share: float | None, *sent: Any) -> R:

@@ -80,11 +80,14 @@ def test_what_waits_ends_when_the_iterator_is_closed():
             pause(600)
         except LMCallError:
             ended.set()
+        return "so far"
 
-    done = performed(range(2), Threads(work), 2, Purse(None, 2), free)
+    left = []
+    done = performed(range(2), Threads(work), 2, Purse(None, 2), free, broken_off=left.append)
     next(done)
     done.close()
     assert ended.wait(10)
+    assert left == ["so far"]
 
 
 def test_threads_that_hang_are_not_waited_for_one_by_one():

@@ -79,8 +79,8 @@ def test_questions_from_standard_input(cli: Any, scripted: Any, work: Path) -> N
     lines = '{"question": "Which?", "path": "a.txt"}\n{"question": "Which?", "glob": "[bc].txt"}\n'
     assert cli("rlm", "map", "-m", "fake", "-", "-o", "out.jsonl", input=lines).exit_code == 1
     got = answers(work / "out.jsonl")
-    assert got["1"]["answer"] == "AAA"
-    assert set(got) == {"1", "2"}  # two texts under names have no .split
+    assert got["row 1"]["answer"] == "AAA"
+    assert set(got) == {"row 1", "row 2"}  # two texts under names have no .split
 
 
 def test_one_question_over_files_that_match(cli: Any, scripted: Any, work: Path) -> None:
@@ -98,7 +98,7 @@ def test_one_text_for_all_questions(cli: Any, scripted: Any, work: Path) -> None
     jsonl(work / "q.jsonl", {"question": "One?"}, {"question": "Two?"})
     assert cli("rlm", "map", "-m", "fake", "q.jsonl", "--context", "c.txt", "-o", "out.jsonl").exit_code == 0
     assert [row["answer"] for row in answers(work / "out.jsonl").values()] == ["CCC", "CCC"]
-    assert set(answers(work / "out.jsonl")) == {"1", "2"}
+    assert set(answers(work / "out.jsonl")) == {"row 1", "row 2"}
 
 
 def test_each_answer_fits_the_schema(cli: Any, scripted: Any, work: Path) -> None:
@@ -119,6 +119,25 @@ def test_each_answer_fits_the_schema(cli: Any, scripted: Any, work: Path) -> Non
     ]
     assert cli(*command).exit_code == 0
     assert answers(work / "out.jsonl")["a.txt"]["answer"] == {"name": "aaa", "size": 3}
+
+
+def test_a_row_without_an_id_takes_none_that_another_has(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    texts = {"context": "one"}, {"id": 1, "context": "two"}, {"id": 1, "context": "three"}
+    jsonl(work / "q.jsonl", *({"question": "Which?", **text} for text in texts))
+    assert cli("rlm", "map", "-m", "fake", "q.jsonl", "-o", "out.jsonl").exit_code == 1
+    got = answers(work / "out.jsonl")
+    assert {name: row["answer"] for name, row in got.items()} == {"row 1": "ONE", "1": "TWO", "row 3": None}
+    assert got["row 3"]["question"] == "Which?"
+
+
+def test_an_answer_so_far_that_does_not_fit_the_schema_is_none(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", lambda chat: "```repl\nprint(context)\nSUBMIT(6)\n```")
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "a.txt", "-o", "out.jsonl"]
+    wanted = ["--schema", "name, size int", "--option", "max_iterations", "2"]
+    assert cli(*command, *wanted).exit_code == 0
+    row = answers(work / "out.jsonl")["a.txt"]
+    assert (row["status"], row["answer"]) == ("limit", None)
 
 
 def test_a_bad_row_is_one_row(cli: Any, scripted: Any, work: Path) -> None:
@@ -230,7 +249,7 @@ def test_a_batch_stops_at_its_cost_and_says_so(cli: Any, home: Path, work: Path)
         ]
         result = cli(*command, "0.1")
         assert result.exit_code == 4
-        assert "--max-cost of $0.10 is spent" in result.stderr
+        assert "--max-cost of $0.1 is spent" in result.stderr
         assert 4 <= len(server.requests) <= 11
         before = answers(work / "out.jsonl")
         assert all(row["status"] == "answered" for row in before.values())
@@ -258,7 +277,7 @@ def test_the_users_own_prices_hold_a_batch_to_its_cost(cli: Any, home: Path, wor
         rows = answers(work / "out.jsonl")
         paid = sum(row["cost"] for row in rows.values())
         unfinished = round(len(server.requests) * 0.01 - paid, 4)
-        assert not unfinished or f"${unfinished:.4f} of it for rows that are not finished" in result.stderr
+        assert not unfinished or f"tokens, ${unfinished:.4f}. The same command" in result.stderr
 
 
 def test_prices_that_are_not_known_are_said_where_a_batch_has_a_limit(
@@ -279,6 +298,11 @@ def test_prices_that_are_not_known_are_said_where_a_batch_has_a_limit(
         (["-o", "out.jsonl"], "one file of questions"),
         (["gone.jsonl", "-o", "out.jsonl"], "no such file of questions"),
         (["--question", "?", "-o", "out.jsonl"], "needs files"),
+        (["q.jsonl", "-o", "q.jsonl"], "line 1 is no answer"),
+        (["q.jsonl", "-o", "-"], "give -o FILE"),
+        (["q.jsonl", "-o", "/dev/full"], "no file of answers"),
+        (["a.txt", "-o", "out.jsonl"], "no row of the questions can be asked; the first: not JSON"),
+        (["q.jsonl", "-o", "out.jsonl", "--option", "max_sub_cals", "1"], "did you mean max_sub_calls?"),
         (["q.jsonl", "-o", "out.jsonl", "--option", "max_depth", "99"], "max_depth"),
         (["q.jsonl", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl"),
         (["q.jsonl", "-o", "out.jsonl", "-m", "rlm-nix"], "rlm-nix"),
@@ -300,20 +324,21 @@ def test_what_is_wrong_with_a_command_is_said(
 
 def test_half_a_line_goes_when_the_file_is_opened(tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
-    whole = '{"id": "a", "status": "answered", "usage": {}, "cost": null}\n'
+    whole = '{"id": "a", "question": "?", "status": "answered", "usage": {}, "cost": null, "run": ""}\n'
     file.write_text(whole + '{"id": "b", "sta')
-    opened = Answers(file)
-    assert set(opened.rows) == {"a"}
-    opened.close(finished=False)
+    with Answers(file) as opened:
+        assert set(opened.rows) == {"a"}
     assert file.read_text() == whole
 
 
 def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:
-    first = Answers(tmp_path / "out.jsonl")
-    with pytest.raises(AnswersError, match="another process"):
-        Answers(tmp_path / "out.jsonl")
-    first.close(finished=False)
-    Answers(tmp_path / "out.jsonl").close(finished=True)
+    with Answers(tmp_path / "out.jsonl") as first:
+        with pytest.raises(AnswersError, match="another process"):
+            Answers(tmp_path / "out.jsonl")
+        first.expected = 1
+    assert list(tmp_path.glob("*.batch"))
+    with Answers(tmp_path / "out.jsonl"):
+        pass
     assert not list(tmp_path.glob("*.batch"))
 
 
