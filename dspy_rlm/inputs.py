@@ -79,7 +79,12 @@ def warn_of_decisions(signature: type[dspy.Signature]) -> None:
 
 def default_instructions(signature: type[dspy.Signature]) -> str:
     """What DSPy says of a signature without a docstring."""
-    return str(dspy.Signature({**signature.fields}).instructions)
+    return _default_instructions(tuple(signature.input_fields), tuple(signature.output_fields))
+
+
+@functools.lru_cache(256)
+def _default_instructions(inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str:
+    return str(dspy.Signature(f"{', '.join(inputs)} -> {', '.join(outputs)}").instructions)
 
 
 def own_instructions(signature: type[dspy.Signature]) -> str:

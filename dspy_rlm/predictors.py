@@ -9,7 +9,6 @@ import dspy
 from dspy.primitives.repl_types import REPLHistory
 
 from dspy_rlm import adapter
-from dspy_rlm.inputs import default_instructions
 from rlm_core.strategies import DEFAULT
 
 OLD_CONTRACT = "You are tasked with producing the following outputs given the inputs"
@@ -88,25 +87,23 @@ def action_signature(task: str, advice: str) -> Any:
     """Fields as upstream's, so that its programs load; the instructions are the strategy's advice, after the
     task's own docstring.  Where there is neither, they are DSPy's own words for none, which are not sent
     (see `dspy_rlm.inputs.own_instructions`)."""
-    made = (
-        dspy.Signature({})
-        .append("variables_info", dspy.InputField(desc="The inputs' card, and the question"), type_=str)
-        .append(
-            "repl_history", dspy.InputField(desc="Previous REPL steps and their outputs"), type_=REPLHistory
-        )
-        .append("iteration", dspy.InputField(desc="Current iteration out of max_iters"), type_=str)
-        .append("reasoning", dspy.OutputField(desc="What is known, and what to do next"), type_=str)
-        .append("code", dspy.OutputField(desc="Python code to run next, in a ```repl block"), type_=str)
-    )
+    fields = {
+        "variables_info": (str, dspy.InputField(desc="The inputs' card, and the question")),
+        "repl_history": (REPLHistory, dspy.InputField(desc="Previous REPL steps and their outputs")),
+        "iteration": (str, dspy.InputField(desc="Current iteration out of max_iters")),
+        "reasoning": (str, dspy.OutputField(desc="What is known, and what to do next")),
+        "code": (str, dspy.OutputField(desc="Python code to run next, in a ```repl block")),
+    }
     instructions = "\n\n".join(part for part in (task, advice) if part)
-    return made.with_instructions(instructions or default_instructions(made))
+    return dspy.Signature(fields, instructions or None)
 
 
 def extract_signature(signature: type[dspy.Signature], task: str) -> Any:
     """As upstream's."""
     objective = f"The trajectory was generated with the following objective: \n{task}\n\n\n" if task else ""
-    made = dspy.Signature({**signature.output_fields}, objective + LAST_RESORT)
-    history = dspy.InputField(desc="Your REPL interactions so far")
-    made = made.prepend("repl_history", history, type_=REPLHistory)
-    variables = dspy.InputField(desc="Metadata about the variables available in the REPL")
-    return made.prepend("variables_info", variables, type_=str)
+    fields = {
+        "variables_info": (str, dspy.InputField(desc="Metadata about the variables available in the REPL")),
+        "repl_history": (REPLHistory, dspy.InputField(desc="Your REPL interactions so far")),
+        **{name: (field.annotation, field) for name, field in signature.output_fields.items()},
+    }
+    return dspy.Signature(fields, objective + LAST_RESORT)
