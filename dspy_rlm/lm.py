@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ def as_dspy(lm: LM, *, cache: bool = True) -> dspy.LM:
     )
     made.window = lm.window  # read by `dspy_rlm.usage`
     return made
+
+
+def counter(lm: Any) -> Callable[[str], int] | None:
+    """How many tokens the LM reads a text as, by its own tokenizer; None where that is not known."""
+    engine = getattr(lm, "engine", None)
+    return getattr(engine.lm, "tokens", None) if isinstance(engine, CoreEngine) else None
 
 
 class CoreEngine:
