@@ -35,11 +35,12 @@ from dspy_rlm.sub_agents import TAUGHT, SubAgents
 from dspy_rlm.tools import described, normalized
 from dspy_rlm.usage import window_of
 from rlm_core import strategies
+from rlm_core.contract import SUB_CALLS
 from rlm_core.drive import drive
 from rlm_core.events import Chunk, Event
 from rlm_core.finals import PUSHES_BACK
 from rlm_core.limits import Budget, Limits
-from rlm_core.loop import DEFAULT_WINDOW, SUB_CALLS, Result, Run
+from rlm_core.loop import DEFAULT_WINDOW, Result, Run
 from rlm_core.narrate import Narrator
 from rlm_core.sandbox.protocol import Backend
 from rlm_core.strategies import Strategy

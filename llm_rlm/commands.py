@@ -103,7 +103,7 @@ def strategies() -> None:
     \b
         llm rlm strategies
         llm rlm strategies show frugal > mine.json
-        llm rlm strategies add mine.json
+        llm rlm strategies add mine.json --name mine
         llm -m rlm-gpt-4o -o strategy mine -f huge.txt 'question'
     """
 
@@ -158,7 +158,9 @@ def strategies_add(path: Path, name: str | None, replace: bool) -> None:
 
     strategy = _load(str(path))
     name = name or strategy.name
-    if name in BUILT_IN or not name.replace("-", "").replace("_", "").isalnum():
+    if name in BUILT_IN:
+        raise click.ClickException(f"{name} is built in and stays: choose another name with --name NAME")
+    if not name.replace("-", "").replace("_", "").isalnum():
         raise click.ClickException(f"{name!r} cannot be the name: choose letters and digits with --name NAME")
     place = _folder() / f"{name}.json"
     if place.exists() and not replace:

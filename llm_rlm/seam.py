@@ -132,11 +132,12 @@ def find(prompt: Any) -> Seam:
         if fragment.strip():
             seam.spans.append([seam.add(name, fragment), start, start + len(fragment)])
         else:
-            blank.append(name)
+            blank.append(f"{name} is empty")
         start += len(fragment) + 1  # llm joins with newlines
     for name, attachment in zip(names[len(fragments) :], attachments, strict=True):
-        if not _attach(seam, name, attachment):
-            blank.append(name)
+        why = _attach(seam, name, attachment)
+        if why:
+            blank.append(why)
 
     _check_text(text, "stdin")
     others = bool(seam.documents or seam.seen or seam.earlier)
@@ -152,7 +153,7 @@ def find(prompt: Any) -> Seam:
 
     _lay_aside(seam)
     if blank and len(blank) == len(names) and not seam.stdin:
-        raise BadInput(NOTHING_TO_READ.format(why=f"{blank[0]} is empty"))
+        raise BadInput(NOTHING_TO_READ.format(why=blank[0]))
     if not (seam.documents or seam.seen or seam.earlier):
         _refuse_nothing(seam.question)
     return seam
@@ -249,12 +250,13 @@ def _instructions(prompt: Any, before: list[Any], seam: Seam) -> str:
     return "\n\n".join(given)
 
 
-def _attach(seam: Seam, name: str, attachment: llm.Attachment) -> bool:
-    """Text to the documents, what only a model can look at to `seen`.  Whether it holds anything."""
+def _attach(seam: Seam, name: str, attachment: llm.Attachment) -> str:
+    """Text to the documents, what only a model can look at to `seen`.  Gives why there is nothing in it, or
+    ""."""
     type_ = attachment.resolve_type() or ""
     if type_.startswith(("image/", "audio/", "video/")):
         seam.seen[name or f"attachment {len(seam.seen) + 1}"] = attachment
-        return True
+        return ""
     try:
         if attachment.path:
             found = documents.read(attachment.path)
@@ -264,7 +266,7 @@ def _attach(seam: Seam, name: str, attachment: llm.Attachment) -> bool:
         if not isinstance(attachment, Found):
             raise BadInput(str(error)) from None
         seam.notes.append(f"skipped: {error}")
-        return False
+        return str(error)
     except Exception as error:  # whatever fetching a URL may raise
         raise BadInput(f"{attachment.url or name} cannot be read: {error}") from error
     for inner, text in found.texts.items():
@@ -273,7 +275,7 @@ def _attach(seam: Seam, name: str, attachment: llm.Attachment) -> bool:
         seam.notes.append(f"{name}: {found.skipped_line()}")
     for inner, encoding in found.encodings.items():
         seam.notes.append(f"{name if found.single else inner} was read as {encoding}, which is a guess")
-    return any(map(str.strip, found.texts.values()))
+    return "" if any(map(str.strip, found.texts.values())) else f"{name} is empty"
 
 
 def _names(sources: list[str]) -> list[str]:

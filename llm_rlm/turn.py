@@ -152,6 +152,10 @@ class Turn:
     def begin(self) -> Iterator[StreamEvent]:
         """What the user is told first.  Raises where a key is missing: nothing has been sent yet."""
         settings = self.settings
+        for note in self.seam.notes:
+            yield from self.told(Noted((), note))
+            if not self.shown:  # what was left out, everybody should know
+                self.say(note)
         if self.foretells:
             yield self._answer(forecast(self.seam, settings, self.run))
             return
@@ -160,8 +164,6 @@ class Turn:
             callee.check_key()
             if exits.in_command_line():  # now, since its bar and the live line would fight for one row
                 callee.fetch()
-        for note in self.seam.notes:
-            yield from self.told(Noted((), note))
         if self.fits and not settings.direct and self.seam.documents:
             name = settings.root.model_id
             short = f"fits {name}'s window well" if settings.root.window else "is short"

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 
 from rlm_core.sandbox.protocol import SUBMITTING
 
-RESERVED = frozenset({"context", *SUBMITTING, *dir(builtins)})
-"""Names that no tool may bear: code could no longer submit, or read the context, or rely on Python's own."""
+QUERIES = ("llm_query", "llm_query_batched")
+SUB_CALLS = (*QUERIES, "rlm_query", "rlm_query_batched")
+RESERVED = frozenset({"context", *SUB_CALLS, *SUBMITTING, *dir(builtins)})
+"""Names that no tool may bear: code could no longer submit, read the context, make sub-calls, or rely on Python's
+own."""
 
 
 @dataclass(frozen=True, slots=True)

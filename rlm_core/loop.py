@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from rlm_core import contract, finals, replies
 from rlm_core.context import Context, ContextError
-from rlm_core.contract import Terms, Tool
+from rlm_core.contract import QUERIES, SUB_CALLS, Terms, Tool
 from rlm_core.delegates import Delegates
 from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
 from rlm_core.finals import PUSHES_BACK, Judge
@@ -469,8 +469,6 @@ class Run:
         return Result(answer, status, reason, False, self.budget.usage, turns, self.budget.seconds)
 
 
-QUERIES = ("llm_query", "llm_query_batched")
-SUB_CALLS = (*QUERIES, "rlm_query", "rlm_query_batched")
 LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs
 
 

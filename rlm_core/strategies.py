@@ -190,7 +190,9 @@ def from_dict(data: dict[str, Any]) -> Strategy:
         strategy = Strategy(**fields)
         _check(strategy)
         return strategy
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except KeyError as error:
+        raise StrategyError(f"not a strategy (it has no {error})") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise StrategyError(f"not a strategy ({error})") from error
 
 

@@ -72,7 +72,7 @@ def test_what_strategies_refuse(cli: Any, tmp_path: Path) -> None:
     for command, told in (
         (["show", "nosuch"], "no strategy"),
         (["add", bad], "not a strategy"),
-        (["add", good], "'default' cannot be the name"),
+        (["add", good], "default is built in and stays"),
         (["add", good, "--name", "../evil"], "cannot be the name"),
         (["add", good, "--name", "g"], "--replace"),
         (["remove", "nosuch"], "no strategy 'nosuch'"),

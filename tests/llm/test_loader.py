@@ -43,6 +43,28 @@ def test_a_folder_is_named_documents(cli: Any, scripted: Any, folder: Path, logs
     }
 
 
+@pytest.mark.parametrize("flags", [["-R"], ["--no-stream"], ["-o", "dry_run", "1"], ["--async", "-R"]])
+def test_what_is_left_out_is_said_however_quiet_the_run(
+    cli: Any, scripted: Any, folder: Path, flags: list[str]
+) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    scripted("base", steps(NAMES, SUBMIT))
+    result = cli("-m", "rlm-base", *flags, "-f", f"rlm:{folder}", "Which?")
+    assert result.exit_code == 0
+    assert result.stderr.count("broken.pdf") == 1
+    assert "latin.txt was read as cp1252" in result.stderr
+
+
+def test_a_folder_of_nothing_but_what_cannot_be_read(cli: Any, scripted: Any, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    chats = scripted("base", "unused")
+    result = cli("-m", "rlm-base", "-f", f"rlm:{tmp_path / 'docs'}", "Q")
+    assert (result.exit_code, chats) == (1, [])
+    assert "is empty" not in result.stderr
+    assert "broken.pdf" in result.stderr
+
+
 def test_a_follow_up_about_a_folder(cli: Any, scripted: Any, folder: Path) -> None:
     scripted("base", steps(NAMES, SUBMIT))
     first = cli("-m", "rlm-base", "-f", f"rlm:{folder}", "Which?").stdout

@@ -45,7 +45,7 @@ def test_a_tool_call_is_approved_or_not(cli: Any, scripted: Any, said: str, answ
     assert f"\n{answer}\n" in result.stdout.replace("> ", "\n"), result.output
 
 
-@pytest.mark.parametrize("name", ["context", "SUBMIT", "print"])
+@pytest.mark.parametrize("name", ["context", "SUBMIT", "print", "llm_query"])
 def test_a_tool_by_a_name_that_code_needs_is_refused_before_anything_is_sent(
     cli: Any, scripted: Any, name: str
 ) -> None:
@@ -58,8 +58,8 @@ def test_a_tool_by_a_name_that_code_needs_is_refused_before_anything_is_sent(
 
 
 def test_a_tool_may_take_a_helpers_name(cli: Any, scripted: Any) -> None:
-    scripted("base", steps("```repl\nSUBMIT(llm_query('x'))\n```"))
-    functions = "def llm_query(prompt: str) -> str: return 'from the tool'"
+    scripted("base", steps("```repl\nSUBMIT(grep('x'))\n```"))
+    functions = "def grep(pattern: str) -> str: return 'from the tool'"
     assert cli("-m", "rlm-base", "-R", "--functions", functions, "Q", input=TEXT).stdout == "from the tool\n"
 
 
