@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.peers.candidates import CANDIDATES, TOP, Candidate
 from benchmarks.peers.memory import Peak, used
 from benchmarks.peers.script import Script
+from benchmarks.peers.text import text
 from tests.stub_server import StubServer
 
 ALONE = {
@@ -61,7 +62,7 @@ class Job:
         return Script(candidate, tuple(map(filled, self.code)), filled(self.value), self.delay)
 
 
-WARM = Job(("where = {context}.find('needle')",), "where", "-1", chars=100)
+WARM = Job(("where = {context}.find('needle')",), "where", str(text(100).find("needle")), chars=100)
 
 
 class Child:
