@@ -59,6 +59,9 @@ _MOST_VARIABLES = 10_000
 
 _MiB = 1 << 20
 _LEAST_MEMORY = 1 << 30
+_MESSAGES = 4
+"""Of the longest that a step may send: it may ask about all of its context, cut up with overlaps, some times
+over.  What is called is recorded, so a step must not be able to fill the disk."""
 _READ = 1 << 18
 _STARTING = threading.BoundedSemaphore(8)
 """Threads that start sandboxes ahead, in this process: hundreds of runs may begin at once."""
@@ -203,7 +206,7 @@ class LocalSession:
         connection.setblocking(False)
         self._repl = repl
         self._longest = _longest_message(size)
-        self._most_bytes = 16 * self._longest
+        self._most_bytes = _MESSAGES * self._longest
         self._most_calls = 100_000 + size // 100
         self._incoming = bytearray()
         self._outgoing = memoryview(b"")

@@ -13,6 +13,9 @@ MAX_DEPTH = 100
 """How deep values may nest."""
 MAX_NODES = 1_000_000
 """How many values one frame of a worker may hold; this bounds what it costs the host to make them."""
+MAX_INT_BITS = 14_284
+"""How large an int of a worker may be: one of 4,301 digits and more Python writes nowhere, and the host that
+wants to show an answer, or to record it, would fail."""
 NESTING = frozenset(range(10, 18))
 """The extension types (see `values`) that hold exactly one msgpack value."""
 

@@ -11,6 +11,8 @@ import types
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
 
+from rlm_core.sandbox.inspection import MAX_INT_BITS
+
 _MOMENTS = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 _AS_IS = frozenset([type(None), bool, int, float, complex, str, bytes, decimal.Decimal, *_MOMENTS])
 _BASES = (str, int, float, bytes)  # a subclass of one of these goes as it
@@ -30,6 +32,10 @@ def plain(value: Any, what: str) -> Any:
 
 def _plain(value: Any, what: str) -> Any:
     kind = type(value)
+    if issubclass(kind, int) and int.bit_length(value) > MAX_INT_BITS:
+        raise ValueError(
+            f"{what} holds a number of more than 4,300 digits: round it, or turn it into text in parts"
+        )
     if kind in _AS_IS:
         return value
     if issubclass(kind, enum.Enum):

@@ -1,11 +1,12 @@
 """How Python values cross between host and worker: msgpack, and an extension type for each kind that
 msgpack lacks.
 
-What crosses arrives exactly as it was: None, bool, int of any size, float (nan and the infinities too),
-complex, str (lone surrogates too), bytes, list, tuple, dict (any hashable of these as keys, in order),
-set, frozenset, datetime, date, time, timedelta, Decimal, and `LMError`.  Of a subclass (a Counter, a
-namedtuple, an IntEnum) the builtin it is made of crosses; of a time zone its offset and name at that
-moment.  Anything else is a TypeError that names the type.  No code crosses, ever.
+What crosses arrives exactly as it was: None, bool, int (of a worker's, what can be written in decimal),
+float (nan and the infinities too), complex, str (lone surrogates too), bytes, list, tuple, dict (any
+hashable of these as keys, in order), set, frozenset, datetime, date, time, timedelta, Decimal, and
+`LMError`.  Of a subclass (a Counter, a namedtuple, an IntEnum) the builtin it is made of crosses; of a time
+zone its offset and name at that moment.  Anything else is a TypeError that names the type.  No code
+crosses, ever.
 
 Values that msgpack carries as they are make up nearly all traffic, so a container of such is handed to
 msgspec as it is, after one look at the types of its items at C speed.  Two kinds of leaf are found out too
@@ -28,7 +29,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.msgpack import Ext
 
-from rlm_core.sandbox.inspection import MAX_DEPTH, inspect
+from rlm_core.sandbox.inspection import MAX_DEPTH, MAX_INT_BITS, inspect
 from rlm_core.sandbox.protocol import LMError
 
 _MAX_EQUAL_HASHES = 64
@@ -296,6 +297,8 @@ class Decoder(Generic[T]):
             case _Code.TEXT:
                 return str(data, "utf-8", "surrogatepass")
             case _Code.INT:
+                if self._hostile and len(data) > MAX_INT_BITS // 8 + 1:
+                    raise ValueError("an int of too many digits")
                 return int.from_bytes(data, "little", signed=True)
             case _Code.COMPLEX:
                 return complex(*msgspec.msgpack.decode(data, type=tuple[float, float]))

@@ -137,7 +137,10 @@ class Worker:
         except BaseException as error:
             self._error = tracebacks.render(error, self._sources)
         if self._submitted is None:
-            self._submit_ready_answer()
+            try:
+                self._submit_ready_answer()
+            except Exception as error:  # of a class of the cell's own
+                self._error = tracebacks.render(error, self._sources)
 
     def _provide_data(self, code: types.CodeType) -> None:
         """`data`, once a cell first reads it: parsing a large context costs seconds that few runs need."""

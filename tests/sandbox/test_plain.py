@@ -105,3 +105,13 @@ def test_what_holds_itself_is_refused():
     value.append(value)
     with pytest.raises(ValueError, match="holds itself"):
         plain(value, "it")
+
+
+@pytest.mark.parametrize("value", [10**4300, [-(10**5000)], {10**4300: 1}, Point(1, 10**4300)], ids=type)
+def test_a_number_that_python_writes_nowhere_does_not_cross(value):
+    with pytest.raises(ValueError, match="it holds a number of more than 4,300 digits"):
+        plain(value, "it")
+
+
+def test_the_largest_number_that_is_written_crosses():
+    assert len(str(plain(10**4299, "it"))) == 4300

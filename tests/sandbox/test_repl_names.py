@@ -478,3 +478,8 @@ def test_a_variable_named_data_is_the_codes_own():
 
 def test_data_read_only_in_a_function_is_there():
     assert last("def f():\n    return data['a']", "print(f())", context='{"a": 1}').output == "1\n"
+
+
+def test_an_answer_that_cannot_be_looked_at_is_an_error_of_the_cell():
+    done = last("class Odd(dict):\n    def keys(self): raise OSError('odd')\nanswer = Odd()")
+    assert "OSError: odd" in done.error

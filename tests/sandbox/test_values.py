@@ -251,3 +251,10 @@ def test_keys_of_equal_hash_cannot_stall_the_host() -> None:
 def test_wrong_contents_raise_and_nothing_else(payload: bytes) -> None:
     with pytest.raises((ValueError, TypeError, ArithmeticError, msgspec.MsgspecError)):
         hostile.decode(payload)
+
+
+def test_a_number_that_python_writes_nowhere_is_refused_of_a_worker_alone() -> None:
+    packed = encode(lambda packer: packer.pack([10**5000]))
+    assert Decoder().decode(packed) == [10**5000]
+    with pytest.raises(ValueError, match="too many digits"):
+        Decoder(hostile=True).decode(packed)
