@@ -70,6 +70,7 @@ def _standard() -> Iterator[Cell]:
         for pos in DEPTHS:
             yield _cell("niah", 3, size=size, pos=pos)
         yield from (cell for cell in _every(20, size) if cell.task != "niah")
+        yield _cell("codeqa", 20, size=size, renamed=True)
 
 
 def _positions() -> Iterator[Cell]:
