@@ -46,6 +46,10 @@ class Module:
     classes: tuple[tuple[str, tuple[str, ...]], ...]
     """Name and the last names of its bases."""
     functions: tuple[Function, ...]
+    named: Counter[str]
+    """Classes, functions and methods at any level, by name."""
+    assigned: frozenset[str]
+    """All names that are assigned to, at any level."""
     method_calls: frozenset[str]
     """Plain names called outside of top-level functions."""
     decorators: Counter[str]
@@ -82,6 +86,9 @@ def _module(path: str, code: str) -> Module | None:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     within = {id(node) for function in functions for node in ast.walk(function)}
     walked = list(ast.walk(tree))
+    stored = Counter(
+        node.id for node in walked if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
     defined = [node for node in walked if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return Module(
         path,
@@ -91,9 +98,11 @@ def _module(path: str, code: str) -> Module | None:
             if isinstance(node, ast.ClassDef)
         ),
         tuple(map(_function, functions)),
+        Counter(node.name for node in [*defined, *(n for n in walked if isinstance(n, ast.ClassDef))]),
+        frozenset(stored),
         frozenset(_called(node for node in walked if id(node) not in within)),
         Counter(ast.unparse(one) for node in defined for one in node.decorator_list if _last(one)),
-        _constants(tree),
+        _constants(tree, stored),
         _longest(defined),
         _unused(tree, walked, code),
     )
@@ -151,10 +160,7 @@ def _plain(node: ast.AST | None) -> str | None:
     return str(value) if (node.end_col_offset or 0) - node.col_offset == len(str(value)) + quotes else None
 
 
-def _constants(tree: ast.Module) -> dict[str, str]:
-    stored = Counter(
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    )
+def _constants(tree: ast.Module, stored: Counter[str]) -> dict[str, str]:
     found = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):

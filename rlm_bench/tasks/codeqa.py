@@ -53,20 +53,28 @@ class Code:
         return {module.path: module for module in self.modules}
 
     @cached_property
+    def named(self) -> Counter[str]:
+        """Classes, functions and methods of all files, by name."""
+        return sum((module.named for module in self.modules), Counter())
+
+    @cached_property
     def classes(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Name -> (file, bases) of classes of whose name there is one."""
+        """Name -> (file, bases) of top-level classes that share their name with nothing else."""
         found = ((name, (module.path, bases)) for module in self.modules for name, bases in module.classes)
-        return _once(found)
+        return {name: told for name, told in found if self.named[name] == 1 and len(name) > 3}
 
     @cached_property
     def functions(self) -> dict[str, tuple[str, Function]]:
         """The same of top-level functions."""
-        return _once((one.name, (module.path, one)) for module in self.modules for one in module.functions)
+        found = ((one.name, (module.path, one)) for module in self.modules for one in module.functions)
+        return {name: told for name, told in found if self.named[name] == 1 and len(name) > 3}
 
     @cached_property
     def constants(self) -> dict[str, tuple[str, str]]:
+        """Name -> (file, value) of constants that no other file assigns."""
+        files = Counter(name for module in self.modules for name in module.assigned)
         found = ((name, (m.path, value)) for m in self.modules for name, value in m.constants.items())
-        return _once(found)
+        return {name: told for name, told in found if files[name] == 1}
 
     @cached_property
     def decorators(self) -> Counter[str]:
@@ -100,13 +108,6 @@ class Code:
             found |= new
             left += new
         return found
-
-
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, list[Any]] = defaultdict(list)
-    for name, value in pairs:
-        found[name].append(value)
-    return {name: values[0] for name, values in found.items() if len(values) == 1 and len(name) > 3}
 
 
 # ---- the questions: what can be asked of a code, in which words, and what is true
@@ -344,7 +345,7 @@ def guess(sample: Sample) -> Any:
 
 TASK = Task(
     name="codeqa",
-    version=2,
+    version=3,
     defaults={"size": 30_000, "question": "all", "renamed": False, "src": None},
     build=build,
     solve=solve,

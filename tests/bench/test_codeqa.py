@@ -80,6 +80,16 @@ class Lonely:
 """
 
 
+METHOD = """
+SCALE = sum([1, 2])
+
+
+class Other:
+    def scaled(self, mode="loose"):
+        pass
+"""
+
+
 @pytest.fixture
 def known():
     return Code(code.modules(code.joined([Source("shapes.py", SHAPES), Source("more/other.py", OTHER)])))
@@ -115,6 +125,9 @@ def test_what_two_rules_would_answer_differently_is_not_asked(known):
     assert ("scaled", "", "deep") not in candidates(known, "default_value")
     assert ("checked", "shapes.py", "") not in candidates(known, "callers_of")  # by a method
     assert ("odd", "", "") not in candidates(known, "raises_in")  # who raises: odd, or the one inside?
+    methods = Code(code.modules(code.joined([Source("a.py", SHAPES), Source("b.py", METHOD)])))
+    assert ("scaled", "", "mode") not in candidates(methods, "default_value")  # of which?
+    assert ("SCALE", "", "") not in candidates(methods, "constant_value")
     twice = Code(code.modules(code.joined([Source("a.py", OTHER), Source("b.py", OTHER)])))
     assert candidates(twice, "define_where") == set()
 

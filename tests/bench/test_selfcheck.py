@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from rlm_bench import selfcheck, tasks
+from rlm_bench import scorers, selfcheck, tasks
+from rlm_bench.scorers import Score
 from rlm_bench.selfcheck import changed, checked
 
 
@@ -17,7 +18,6 @@ def test_the_true_answer_has_all_points_and_no_answer_and_changed_answers_have_n
     assert found.failures == []
     assert (found.oracle, found.empty, found.changed) == (1.0, 0.0, 0.0)
     assert found.samples >= len(selfcheck.VARIANTS.get(name, [{}])) - 3  # cuts at 20,000 need more room
-    assert found.right
 
 
 def test_changed_answers_are_of_the_form_of_the_true_one():
@@ -37,4 +37,9 @@ def test_a_generator_that_errs_is_told_of(monkeypatch):
     monkeypatch.setattr(tasks, "get", lambda name: wrong)
     found = checked("niah", 10_000, 1)
     assert "the oracle finds '1234567'" in found.failures[0]
-    assert not found.right
+
+
+def test_a_scorer_that_errs_is_told_of(monkeypatch):
+    monkeypatch.setitem(scorers.SCORERS, "value", lambda sample, found, answer: Score(1.0, 1.0, None, "none"))
+    found = checked("decoys", 10_000, 1)
+    assert "'changed': 1.0" in found.failures[0]
