@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import mmap
 import os
@@ -157,7 +158,16 @@ def moment(db: sqlite3.Connection) -> str:
     return f"mid-{names.get(kind, kind)}" + (" of a child" if path else "")
 
 
-def main(kills: int, seed: int) -> int:
+def seen(home: Path) -> tuple[tuple[str | None] | None, int, str, str]:
+    """The run's row, how many calls are answered, where it was, and whether the file is sound."""
+    with contextlib.closing(sqlite3.connect(home / "journal.db")) as db:
+        (sound,) = db.execute("PRAGMA integrity_check").fetchone()
+        row = db.execute("SELECT status FROM runs").fetchone()
+        (answered,) = db.execute("SELECT count(*) FROM answers WHERE kind <> 'Failed'").fetchone()
+        return row, answered, moment(db), sound
+
+
+def main(kills: int, seed: int, again: int) -> int:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, StubServer(reply) as server:
         started = time.monotonic()
@@ -176,21 +186,26 @@ def main(kills: int, seed: int) -> int:
             if not (home / "journal.db").exists():
                 moments["before the first row"] += 1
                 continue
-            with sqlite3.connect(home / "journal.db") as db:
-                sound = db.execute("PRAGMA integrity_check").fetchone()[0]
-                row = db.execute("SELECT status FROM runs").fetchone()
-                (answered,) = db.execute("SELECT count(*) FROM answers WHERE kind <> 'Failed'").fetchone()
-                where = moment(db)
-            db.close()
+            row, answered, where, sound = seen(home)
             if row is None or row[0]:
                 moments["before the first row" if row is None else "after the end"] += 1
                 continue
             moments[where] += 1
             unanswered += sent - answered
+            for _ in range(again):  # the resume is killed too
+                process, before, had = (
+                    Process(home, server.url, through, resume=True),
+                    len(server.requests),
+                    answered,
+                )
+                strike(process, server, max(1, calls - had), "calls", rng)
+                sent = len(server.requests) - before
+                _, answered, _, sound = seen(home)
+                unanswered += sent - (answered - had)
+                twice += max(0, sent - (calls - had))
             before = len(server.requests)
             said = Process(home, server.url, through, resume=True).answer()
-            again = len(server.requests) - before
-            twice += max(0, again - (calls - answered))
+            twice += max(0, len(server.requests) - before - (calls - answered))
             if said != expected or sound != "ok":
                 wrong += 1
                 print(f"kill {kill} ({where}): {said!r}, {sound}: {(home / 'stderr').read_text()[-500:]}")
@@ -205,10 +220,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=int, default=0, help="kills of each run while it is gone on with")
     parser.add_argument("--play", nargs=3, metavar=("BYTE", "URL", "THROUGH"), help=argparse.SUPPRESS)
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.play:
         play(*arguments.play, arguments.resume)
     else:
-        sys.exit(main(arguments.kills, arguments.seed))
+        sys.exit(main(arguments.kills, arguments.seed, arguments.again))

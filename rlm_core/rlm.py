@@ -112,18 +112,19 @@ class RLM:
         run = self.prepare(context, query)
         return self._adrive(run, self._recorder(run))
 
-    def resume(self, run: str = "", **raised: float | None) -> Result:
+    def resume(self, run: str = "", anyway: bool = False, **raised: float | None) -> Result:
         """Goes on with a run of the journal, given by the beginning of its id or the newest, and asks nothing
         again that was answered.  It keeps the strategy and the limits that it began with, all that it has
         used counted, but for those given here: `resume(cost=10)`.
 
+        anyway  also where a process seems to be still at it
         raised  other limits of iterations, tokens, cost or seconds; None lifts one
 
         Raises ValueError without a journal or with limits that make no sense, JournalError where the journal
         cannot be used."""
         if self.journal is None:
             raise ValueError("this RLM has no journal; give RLM(journal=PATH)")
-        recorder = self.journal.resume(run, raised=raised)
+        recorder = self.journal.resume(run, anyway, raised)
         return _result(self._drive(recorder.again(self._tools()), recorder))
 
     def recorded(self, context: Any, query: str, limits: Limits, run: str = "") -> tuple[Result, str]:

@@ -86,9 +86,7 @@ def state(row: Mapping[str, Any] | sqlite3.Row) -> str:
 def leave_running(row: Mapping[str, Any] | sqlite3.Row) -> None:
     """Raises JournalError where a process is at the run."""
     if state(row) == "running":
-        raise JournalError(
-            f"run {row['id']} is still running, in process {row['pid']}; --anyway if it is not"
-        )
+        raise JournalError(f"run {row['id']} is still running, in process {row['pid']}")
 
 
 def _alive(pid: int) -> bool:
