@@ -65,4 +65,6 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> str:
         unit = f", {row.unit}" if row.unit else ""
         lines.append(f"| {row.title}{unit} | " + " | ".join(map(row.cell, names)) + f" | {load} |")
     behind = [f"{row.title}: {best} is ahead of {OURS}" for row in rows if (best := row.behind())]
-    return "\n".join([*lines, "", *(behind or [f"{OURS} is ahead of every peer in every row."])])
+    if not behind and len(names) > 1 and OURS in names:
+        behind = [f"No peer is ahead of {OURS} in any row."]
+    return "\n".join([*lines, "", *behind])

@@ -34,6 +34,9 @@ attributes, makes classes, copies or checks instances (`__getattr__`, `__setattr
 
 DEFINABLE_CLASS_NAMES = DEFINABLE_METHODS | {"__slots__", "__doc__"}
 
+MODULE_NAMES = frozenset({"__all__", "__version__", "__author__"})
+"""What scripts say of themselves: outside a class these are ordinary variables, which nothing reads."""
+
 ENUM_HOOKS = frozenset({"_missing_", "_generate_next_value_", "_ignore_", "_order_"})
 """`_x_` names that `enum` documents; allowed in a class body, where they cannot hide a hook of ours."""
 

@@ -41,6 +41,7 @@ from .names import (
     ENUM_HOOKS,
     FORMATS,
     GUARDED_ATTRIBUTES,
+    MODULE_NAMES,
     NAMEDTUPLE_ATTRIBUTES,
     READABLE_DUNDERS,
     REFUSED_ATTRIBUTES,
@@ -144,7 +145,7 @@ class _Policy(RestrictingNodeTransformer):
             return
         in_class = self._scopes[-1] == "class"
         if is_dunder(name):
-            if not (in_class and name in DEFINABLE_CLASS_NAMES):
+            if name not in (DEFINABLE_CLASS_NAMES if in_class else MODULE_NAMES):
                 self._refuse_dunder(node, name)
         elif is_reserved(name) and not (in_class and name in ENUM_HOOKS):
             self.error(node, f"{name} is a reserved name: leave out the last underscore")
