@@ -22,7 +22,29 @@ if TYPE_CHECKING:
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group(help=HELP)
+class Telling(click.Command):
+    """A command that says in a line which file could not be read or written."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # of `| head`: click ends quietly
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or 'output'}: {error.strerror}") from None
+
+
+class Group(click.Group):
+    command_class = Telling
+
+
+def seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise click.BadParameter(f"{value:g} is no number of seconds above 0")
+    return value
+
+
+@click.group(help=HELP, cls=Group)
 def bench() -> None:
     pass
 
@@ -143,7 +165,14 @@ def check(task: tuple[str, ...], seeds: int, size: int) -> None:
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Times each is asked")
 @click.option("--strategy", help="The RLMs' strategy, instead of the one that suits the model")
 @click.option("--max-iterations", type=click.IntRange(1), default=20, show_default=True, help="Of an RLM")
-@click.option("--max-seconds", type=float, default=600.0, show_default=True, help="Of an RLM on a sample")
+@click.option(
+    "--max-seconds",
+    type=float,
+    default=600.0,
+    show_default=True,
+    callback=seconds,
+    help="Of an RLM on a sample",
+)
 @click.option(
     "--concurrency", type=click.IntRange(1), help="Samples at once; by default what the model bears"
 )

@@ -132,6 +132,11 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
         (["gen", "nia"], "no task 'nia'"),
         (["run", "--task", "questions"], "questions are those of a file: --questions FILE"),
         (["report", "."], "there is no samples.jsonl"),
+        (["gen", "niah", "-o", "none/a.jsonl"], "none/a.jsonl: No such file or directory"),
+        (
+            ["run", "--task", "niah", "--method", "oracle", "--dir", "/dev/null/a"],
+            "/dev/null/a: Not a directory",
+        ),
     ],
 )
 def test_wrong_uses_are_one_line_that_says_what_to_do(here, args, line):
