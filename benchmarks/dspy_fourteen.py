@@ -29,9 +29,6 @@ from gepa.strategies.component_selector import RoundRobinReflectionComponentSele
 
 from dspy_rlm import Limits, feedback, used_components
 
-warnings.simplefilter("ignore")
-logging.disable(logging.CRITICAL)
-
 
 def ends(action: Callable[[], Any]) -> str:
     """What an action came to, in a line."""
@@ -284,6 +281,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deno", action="store_true", help="upstream's class on Deno too: minutes")
     options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     makers = [local, *([deno] if options.deno and deno_starts() else []), ours]
     if options.deno and deno not in makers:
         print("Deno does not start here (pip install deno)")

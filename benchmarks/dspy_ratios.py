@@ -20,9 +20,6 @@ from pathlib import Path
 import dspy
 from dspy_upstream import NAMES, Maker, Scripted, call, deno, deno_starts, local, ours
 
-warnings.simplefilter("ignore")
-logging.disable(logging.CRITICAL)
-
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 LINE = "On this day nothing of note was written down by anyone.\n"
 SLOW = {deno: {100_000_000: 2}}  # steps of a run that would take most of an hour
@@ -133,7 +130,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="100M characters, and Deno where it starts")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=20, help="of the runs whose steps do nothing")
     options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     others = [local]
     if options.full:
         if deno_starts():
@@ -147,8 +147,8 @@ def main() -> None:
         compare(other, "start to the end of the first step", first_step, options.repeat, "s")
         compare(other, "64 sub-calls of 50 ms", fan_out, options.repeat, "s")
         for size in sizes:
-            steps = SLOW.get(other, {}).get(size, 20)
-            repeat = options.repeat if steps == 20 else 1
+            steps = min(options.steps, SLOW.get(other, {}).get(size, options.steps))
+            repeat = options.repeat if steps == options.steps else 1
             title = f"{steps} no-op steps, {size:,} characters"
             compare(other, title, lambda make, n=size, s=steps: noop(make, n, s), repeat, "s")
         for size in sizes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -257,3 +258,23 @@ def test_usage_reaches_the_tracker_around_it() -> None:
 
 def test_the_default_window_is_a_cautious_one() -> None:
     assert DEFAULT_WINDOW <= 32_768
+
+
+def test_the_script_prints_what_both_classes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import dspy_fourteen
+    from dspy_upstream import local, ours
+
+    def both(situation: Any) -> list[tuple[str, str]]:
+        return list(zip(situation(local), situation(ours), strict=True))
+
+    assert len(dspy_fourteen.SITUATIONS) == 14
+    assert both(dspy_fourteen.positional) == [("join('a', 'b'): failed", "join('a', 'b'): ab")]
+    assert both(dspy_fourteen.context)[0] == (
+        "after an edit the next step sees the input",
+        "after an edit the next step sees the edit",
+    )
+    assert both(dspy_fourteen.bad_step)[0] == (
+        "a reply that cannot be read: raises AdapterParseError, no steps kept",
+        "a reply that cannot be read: went on",
+    )
