@@ -80,6 +80,10 @@ def doctor() -> None:
     Check that runs are safe and possible on this machine
 
     Each wall of the sandbox is tried. Exits with 1 where one that must stand does not.
+
+    \b
+        llm rlm doctor
+        llm rlm doctor && llm -m rlm-gpt-4o -f rlm:notes/ 'Which of these mention the harbour?'
     """
     from rlm_core.home import home
     from rlm_core.sandbox.doctor import checks

@@ -17,7 +17,7 @@ def test_help(cli: Any, command: list[str]) -> None:
     result = cli("rlm", *command, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
-    assert "  llm " in result.output or command in (["models"], ["doctor"])
+    assert "  llm " in result.output
 
 
 def test_the_doctor_tries_every_wall(cli: Any) -> None:
