@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from llm_rlm.dollars import dollars
 from rlm_bench.plugin import HELP
-
-if TYPE_CHECKING:
-    from rlm_bench.runner import Job, Models
-
+from rlm_bench.telling import Group, or_say, width
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-class Telling(click.Command):
-    """A command that says in a line which file could not be read or written."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:  # of `| head`: click ends quietly
-            raise
-        except OSError as error:
-            raise click.ClickException(f"{error.filename or 'output'}: {error.strerror}") from None
-
-
-class Group(click.Group):
-    command_class = Telling
 
 
 def seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -91,10 +70,10 @@ def gen(
     from rlm_bench import options, rows
     from rlm_bench.runner import Spec
 
-    given = _or_say(lambda: options.params(params, corpus))
+    given = or_say(lambda: options.params(params, corpus))
     out = output.open("w", encoding="utf-8") if output else sys.stdout
     for index in range(n):
-        sample = _or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
+        sample = or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
         told = {name: getattr(sample, name) for name in sample.__dataclass_fields__}
         told["context_sha256"] = sample.sha256
         print(json.dumps(told, ensure_ascii=False, default=rows.plain), file=out)
@@ -120,7 +99,7 @@ def check(task: tuple[str, ...], seeds: int, size: int) -> None:
     """
     from rlm_bench import selfcheck, tasks
 
-    wanted = [_or_say(lambda name=name: tasks.get(name)).name for name in task] or tasks.names()  # type: ignore[misc]
+    wanted = [or_say(lambda name=name: tasks.get(name)).name for name in task] or tasks.names()  # type: ignore[misc]
     told = ("samples", "oracle", "empty", "changed", "heuristic", "chars", "s", "MB")
     click.echo(f"{'task':<14}" + "".join(f"{name:>11}" for name in told))
     wrong = False
@@ -220,162 +199,26 @@ def run(
     dry, folder = given.pop("dry_run"), given.pop("folder")
     if resume:
         _nothing_else(ctx)
-        told = _or_say(lambda: rows.config(resume))
+        told = or_say(lambda: rows.config(resume))
         given, folder = told["given"], resume
     else:
         given = {**given, "option": [list(pair) for pair in given.pop("options")]}
         if given["questions"]:
             from rlm_bench import questions
 
-            given["questions"] = _or_say(lambda: questions.reference(given["questions"]))
+            given["questions"] = or_say(lambda: questions.reference(given["questions"]))
         if given["corpus"]:
             given["corpus"] = str(given["corpus"].resolve())
         folder = folder or Path("runs") / _name(given)
         if (folder / rows.CONFIG).exists():
             raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
-    setup = _or_say(lambda: Setup(given))
+    from rlm_bench.setups import Setup
+
+    setup = or_say(lambda: Setup(given))
     if dry:
         click.echo(setup.forecast())
         return
     setup.run(folder, concurrency, max_cost, address)
-
-
-class Setup:
-    """A run as its options describe it; they stand in its config.json, and `--resume` reads them there."""
-
-    def __init__(self, given: dict[str, Any]):
-        from rlm_bench import options, runner
-        from rlm_bench.methods import Settings
-        from rlm_bench.models import SCRIPTED, Model, counter
-
-        self.given = given
-        model = given["model"] or SCRIPTED.name
-        sub = given["sub_model"]
-        self.models: Models = runner.Models(
-            Model(model, tuple((name, value) for name, value in given["option"])), Model(sub) if sub else None
-        )
-        self.settings = Settings(
-            strategy=given["strategy"],
-            iterations=given["max_iterations"],
-            seconds=given["max_seconds"],
-            sandbox=given["sandbox"],
-        )
-        self.root, self.sub = self.models.lms()  # is it there, has it a key
-        self.preset = options.preset(given, counter(self.root))
-        self.methods = options.methods(given)
-        self.jobs: list[Job] = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
-        self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
-
-    def run(self, folder: Path, concurrency: int | None, max_cost: float | None, address: str | None) -> None:
-        from rlm_bench import rows, runner
-        from rlm_bench.progress import Progress, clock
-        from rlm_core.ray_pool import Cluster
-
-        at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
-        cluster = Cluster(address) if address else None
-        work = runner.Work(self.models.with_keys() if cluster else self.models, self.settings, folder.name)
-        try:
-            with runner.places(work, cluster) as places, rows.Folder(folder) as kept:
-                before = rows.read(folder)
-                todo = list(
-                    runner.left_to_do(
-                        self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
-                    )
-                )
-                if not (folder / rows.CONFIG).exists():
-                    kept.configure(self.config())
-                spent = sum(row.cost_usd or 0.0 for row in before)
-                tally = runner.Tally(len(todo), cost=spent)
-                click.echo(
-                    f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
-                )
-                with Progress(tally) as progress:
-
-                    def keep(row: rows.Row) -> None:
-                        kept.append(row)
-                        progress.note(row)
-
-                    runner.run(
-                        todo,
-                        places,
-                        keep,
-                        tally,
-                        concurrency=at_once,
-                        max_cost=max_cost,
-                        tick=progress.draw,
-                    )
-        except KeyboardInterrupt:
-            click.echo(f"Stopped. What was done is kept: llm rlm bench run --resume {folder}", err=True)
-            raise click.exceptions.Exit(130) from None
-        except Exception as error:
-            _say(error)
-            raise
-        self.after(folder, tally, clock(sum(row.wall_s for row in rows.read(folder))), max_cost)
-
-    def after(self, folder: Path, tally: Any, took: str, max_cost: float | None) -> None:
-        from rlm_bench import report, rows
-
-        click.echo(report.terminal(rows.read(folder), _width()))
-        if max_cost is not None and tally.unpriced:
-            click.echo("Some calls have no known price: --max-cost could not be held.", err=True)
-        if tally.errors:
-            click.echo(
-                f"{tally.errors} errors, which no score counts: --resume {folder} tries them again", err=True
-            )
-        click.echo(f"Report: llm rlm bench report {folder}", err=True)
-        if tally.stopped:
-            raise click.ClickException(
-                f"stopped: {tally.stopped}. Go on: llm rlm bench run --resume {folder}"
-            )
-
-    def config(self) -> dict[str, Any]:
-        import platform
-        from importlib import metadata
-
-        from rlm_bench import methods
-        from rlm_bench.samples import SUITE_VERSION
-
-        packages = ("llm-rlm", "llm", "dspy", "xllamacpp", "RestrictedPython", "rlms")
-        setting = methods.Setting(self.root, self.sub, self.settings)
-        return {
-            "given": self.given,
-            "suite_version": SUITE_VERSION,
-            "models": self.models.names,
-            "windows": [self.root.window, self.sub.window],
-            "methods": {name: methods.config(name, setting) for name in self.methods},
-            "cells": [
-                {"task": cell.task, "n": cell.n, "params": dict(cell.params)} for cell in self.preset.cells
-            ],
-            "versions": {name: _version(metadata.version, name) for name in packages},
-            "commit": _commit(),
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
-        }
-
-    def forecast(self) -> str:
-        from rlm_bench.forecast import forecast
-
-        return forecast(self.jobs, self.root, self.sub, self.settings)
-
-
-def _version(version: Callable[[str], str], name: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """The commit of this checkout, and whether it has changes; None where it is none."""
-    import subprocess
-
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _name(given: dict[str, Any]) -> str:
@@ -429,7 +272,7 @@ def report(run: tuple[Path, ...], output: Path | None) -> None:
     title = ", ".join(path.name for path in run)
     (output / "report.md").write_text(reports.markdown(rows, title), "utf-8")
     (output / "report.html").write_text(page.page(rows, title), "utf-8")
-    click.echo(reports.terminal(rows, _width()))
+    click.echo(reports.terminal(rows, width()))
     click.echo(f"{output / 'report.md'}\n{output / 'report.html'}", err=True)
 
 
@@ -454,44 +297,7 @@ def compare(one: Path, other: Path) -> None:
 def _read(paths: tuple[Path, ...]) -> list[Any]:
     from rlm_bench import rows
 
-    read = [row for path in paths for row in _or_say(lambda path=path: rows.read(path))]  # type: ignore[misc]
+    read = [row for path in paths for row in or_say(lambda path=path: rows.read(path))]  # type: ignore[misc]
     if not read:
         raise click.ClickException(f"{paths[0]} holds no rows yet")
     return read
-
-
-def _width() -> int | None:
-    """Of the terminal; None where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _or_say(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except Exception as error:
-        _say(error, ValueError)
-        raise
-
-
-def _say(error: Exception, *more: type[Exception]) -> None:
-    """Raises a ClickException for what the user can mend."""
-    from rlm_bench.methods import MethodFailed
-    from rlm_bench.models import ModelNotFound
-    from rlm_bench.rows import RowsError
-    from rlm_bench.samples import BuildError
-    from rlm_core.lms import LMCallError
-    from rlm_core.ray_pool import ClusterError
-    from rlm_core.strategies import StrategyError
-
-    known = (
-        MethodFailed,
-        ModelNotFound,
-        RowsError,
-        BuildError,
-        LMCallError,
-        StrategyError,
-        ClusterError,
-        *more,
-    )
-    if isinstance(error, known):
-        raise click.ClickException(str(error)) from None

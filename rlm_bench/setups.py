@@ -1,0 +1,136 @@
+"""A run of the bench, from its options to its last row."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rlm_bench import methods, options, report, rows, runner
+from rlm_bench.forecast import forecast
+from rlm_bench.methods import Settings
+from rlm_bench.models import SCRIPTED, Model, counter
+from rlm_bench.progress import Progress
+from rlm_bench.samples import SUITE_VERSION
+from rlm_bench.telling import say, width
+from rlm_core.ray_pool import Cluster
+
+
+class Setup:
+    """A run as its options describe it; they stand in its config.json, and `--resume` reads them there."""
+
+    def __init__(self, given: dict[str, Any]):
+        self.given = given
+        model = given["model"] or SCRIPTED.name
+        sub = given["sub_model"]
+        self.models = runner.Models(
+            Model(model, tuple((name, value) for name, value in given["option"])), Model(sub) if sub else None
+        )
+        self.settings = Settings(
+            strategy=given["strategy"],
+            iterations=given["max_iterations"],
+            seconds=given["max_seconds"],
+            sandbox=given["sandbox"],
+        )
+        self.root, self.sub = self.models.lms()  # is it there, has it a key
+        self.preset = options.preset(given, counter(self.root))
+        self.methods = options.methods(given)
+        self.jobs = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
+        self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
+
+    def run(self, folder: Path, concurrency: int | None, max_cost: float | None, address: str | None) -> None:
+        at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
+        cluster = Cluster(address) if address else None
+        work = runner.Work(self.models.with_keys() if cluster else self.models, self.settings, folder.name)
+        try:
+            with runner.places(work, cluster) as places, rows.Folder(folder) as kept:
+                before = rows.read(folder)
+                todo = list(
+                    runner.left_to_do(
+                        self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
+                    )
+                )
+                if not (folder / rows.CONFIG).exists():
+                    kept.configure(self.config())
+                spent = sum(row.cost_usd or 0.0 for row in before)
+                tally = runner.Tally(len(todo), cost=spent)
+                click.echo(
+                    f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
+                )
+                with Progress(tally) as progress:
+
+                    def keep(row: rows.Row) -> None:
+                        kept.append(row)
+                        progress.note(row)
+
+                    runner.run(
+                        todo,
+                        places,
+                        keep,
+                        tally,
+                        concurrency=at_once,
+                        max_cost=max_cost,
+                        tick=progress.draw,
+                    )
+        except KeyboardInterrupt:
+            click.echo(f"Stopped. What was done is kept: llm rlm bench run --resume {folder}", err=True)
+            raise click.exceptions.Exit(130) from None
+        except Exception as error:
+            say(error)
+            raise
+        self.after(folder, tally, max_cost)
+
+    def after(self, folder: Path, tally: runner.Tally, max_cost: float | None) -> None:
+        click.echo(report.terminal(rows.read(folder), width()))
+        if max_cost is not None and tally.unpriced:
+            click.echo("Some calls have no known price: --max-cost could not be held.", err=True)
+        if tally.errors:
+            click.echo(
+                f"{tally.errors} errors, which no score counts: --resume {folder} tries them again", err=True
+            )
+        click.echo(f"Report: llm rlm bench report {folder}", err=True)
+        if tally.stopped:
+            raise click.ClickException(
+                f"stopped: {tally.stopped}. Go on: llm rlm bench run --resume {folder}"
+            )
+
+    def config(self) -> dict[str, Any]:
+        packages = ("llm-rlm", "llm", "dspy", "xllamacpp", "RestrictedPython", "rlms")
+        setting = methods.Setting(self.root, self.sub, self.settings)
+        return {
+            "given": self.given,
+            "suite_version": SUITE_VERSION,
+            "models": self.models.names,
+            "windows": [self.root.window, self.sub.window],
+            "methods": {name: methods.config(name, setting) for name in self.methods},
+            "cells": [
+                {"task": cell.task, "n": cell.n, "params": dict(cell.params)} for cell in self.preset.cells
+            ],
+            "versions": {name: _version(name) for name in packages},
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        }
+
+    def forecast(self) -> str:
+        return forecast(self.jobs, self.root, self.sub, self.settings)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, and whether it has changes; None where it is none."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
