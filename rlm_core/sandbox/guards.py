@@ -182,6 +182,11 @@ def guarded_setattr(obj: Any, name: str, value: Any, /) -> None:
     setattr(writable(obj), _settable(name), value)
 
 
+def object_setattr(obj: Any, name: str, value: Any, /) -> None:
+    """`object.__setattr__`, past a frozen dataclass's own."""
+    object.__setattr__(writable(obj), _settable(name), value)
+
+
 def guarded_delattr(obj: Any, name: str, /) -> None:
     if name in FORMATS:
         raise AttributeError(f"{name} cannot be deleted: it would uncover the real one of a base class")
@@ -194,6 +199,14 @@ def _settable(name: str) -> str:
     if is_dunder(name) or is_reserved(name) or name in REFUSED_ATTRIBUTES:
         raise AttributeError(f"{name} cannot be set")
     return name
+
+
+def matchable(cls: Any, /) -> Any:
+    """`cls`, if a pattern may read the attributes that its `__match_args__` names: those of objects that the
+    sandbox made, and so no class whose metaclass counts others among its instances."""
+    if type(cls) is type and made_here(cls):
+        return cls
+    raise TypeError("positional sub-patterns are not available here: name them, as in Point(x=0, y=y)")
 
 
 # Public names that are a way out on some objects.  Each rule sees the object and what the attribute gave:

@@ -18,7 +18,6 @@ EVERYTHING = "*"  # all public functions and constants: only of modules written 
 
 MEMBERS: dict[str, str] = {
     "abc": "ABC abstractmethod",
-    "array": "array typecodes",
     "ast": "literal_eval",
     "base64": """
         b64encode b64decode urlsafe_b64encode urlsafe_b64decode standard_b64encode standard_b64decode
@@ -217,6 +216,9 @@ INSTEAD: dict[str, str] = {  # of a module, or of a member that it lacks
     **dict.fromkeys(
         ["pickle", "marshal", "shelve", "dbm", "sqlite3"], "use variables, they are kept from cell to cell"
     ),
+    # An array checks an index, asks an object of the cell's for its number, and writes without a second look:
+    # into memory that is no longer its own, and so anywhere.
+    "array": "use a list, or a bytearray",
     **dict.fromkeys(["numpy", "scipy"], "use lists, math and statistics"),
     "pandas": "use csv, collections and lists of dicts",
     **dict.fromkeys(["bs4", "lxml"], "use html.parser, xml.etree.ElementTree or re"),

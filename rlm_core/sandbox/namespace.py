@@ -16,7 +16,7 @@ from . import futures, guards, stand_ins
 from .class_statements import build_class
 from .classes import GIVEN_TYPES, Type, type_of
 from .facades import Facades, facade, sources_in_cells, standard_members
-from .names import SANDBOX_MODULE
+from .names import SANDBOX_MODULE, is_reserved
 from .policy import compile_cell
 
 Emit = Callable[[str], None]
@@ -79,6 +79,8 @@ def make_globals(emit: Emit, extra: Mapping[str, Any] | None = None) -> dict[str
         "_getattr_": guards.guarded_getattr,
         "_own_": guards.own,
         "_write_": guards.writable,
+        "_setattr_": guards.object_setattr,
+        "_matchable_": guards.matchable,
         "_import_": modules.import_module,
         "_import_from_": modules.import_members,
         "_import_all_": lambda name: names.update(modules.all_members(name)),
@@ -142,7 +144,7 @@ def _session_builtins(emit: Emit, names: dict[str, Any]) -> dict[str, Any]:
 
     def globals_() -> Mapping[str, Any]:
         return types.MappingProxyType(
-            {name: value for name, value in names.items() if not name.startswith("__")}
+            {name: value for name, value in names.items() if not (name.startswith("__") or is_reserved(name))}
         )
 
     def locals_() -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ be decided so:
     obj[k], obj[k] = v            native: what can be reached at all may be filled, as by its own methods
     import a.b as c               `c = _import_("a.b", True)`: facades of named members, never modules
     from a import *               `_import_all_("a")`: all that the facade names
+    case Point(x, y)              `Point` as `_matchable_(Point)` gave it: a class of the sandbox's own
     except:                       `except _Exception_:`, so that the time limit cannot be swallowed
     a last line that is a value   `_echo_(value)`, shown as in a notebook
 
@@ -114,6 +115,7 @@ class _Policy(RestrictingNodeTransformer):
         self.annotations_as_text = False
         self._scopes: list[str] = ["module"]
         self._classes: list[str] = []
+        self._matched: list[ast.stmt] = []  # what runs before the match statement that is visited
 
     # What is refused
 
@@ -221,13 +223,21 @@ class _Policy(RestrictingNodeTransformer):
     visit_AugAssign = _plain
     visit_For = _plain
     visit_With = _plain
-    visit_Call = _plain
-    visit_Match = _plain
     visit_match_case = _plain
     visit_MatchValue = _plain
     visit_MatchSingleton = _plain
     visit_MatchSequence = _plain
     visit_MatchOr = _plain
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """`object.__setattr__(self, ...)` is how a frozen dataclass sets what it computes."""
+        match node.func:
+            case ast.Attribute(ast.Name("object"), "__setattr__"):
+                node.func = ast.copy_location(ast.Name("_setattr_", ast.Load()), node.func)
+                node.args = [self.visit(argument) for argument in node.args]
+                node.keywords = [self.visit(keyword) for keyword in node.keywords]
+                return node
+        return self.node_contents_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         if node.is_async:
@@ -254,6 +264,12 @@ class _Policy(RestrictingNodeTransformer):
 
     # Patterns
 
+    def visit_Match(self, node: ast.Match) -> list[ast.stmt]:
+        outer, self._matched = self._matched, []
+        visited = self.node_contents_visit(node)
+        before, self._matched = self._matched, outer
+        return [*before, visited]
+
     def visit_MatchAs(self, node: ast.MatchAs) -> ast.AST:
         self.check_name(node, node.name)
         return self.node_contents_visit(node)
@@ -268,8 +284,9 @@ class _Policy(RestrictingNodeTransformer):
 
     def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
         """`C(name=pattern)` reads `subject.name` natively, so only a name that is native anyway will do.
-        `C(pattern)` reads whatever `C.__match_args__` says, unseen: only `str(x)` and its like, which bind
-        the subject itself."""
+        `C(pattern)` reads whatever `C.__match_args__` says, unseen: so `C` is looked at before the statement
+        runs, and what was looked at is kept under a name that no cell can bind; and `str(x)` and its like
+        bind the subject itself."""
         for name in node.kwd_attrs:
             if name.startswith("_") or name in GUARDED_ATTRIBUTES or name in REFUSED_ATTRIBUTES:
                 self.error(node, f"{name} is not available in a class pattern: test it with if")
@@ -288,7 +305,10 @@ class _Policy(RestrictingNodeTransformer):
             return (
                 self.visit(ast.copy_location(ast.MatchAs(node, capture.name), node)) if capture.name else node
             )
-        self.error(node, "positional sub-patterns are not available: name them, as in Point(x=0, y=y)")
+        node = self.node_contents_visit(node)
+        kept = f"_class{len(self._matched)}_at{node.lineno}_"
+        self._matched.append(_assign([ast.Name(kept, ast.Store())], _hook("_matchable_", node.cls), node))
+        node.cls = ast.copy_location(ast.Name(kept, ast.Load()), node.cls)
         return node
 
     # Definitions
@@ -388,7 +408,7 @@ def _hook(name: str, *arguments: ast.expr, at: ast.AST | None = None) -> ast.Cal
     return ast.copy_location(call, arguments[0] if at is None else at)
 
 
-def _assign(targets: list[ast.expr], value: ast.expr, at: ast.stmt) -> ast.Assign:
+def _assign(targets: list[ast.expr], value: ast.expr, at: ast.stmt | ast.pattern) -> ast.Assign:
     return ast.copy_location(ast.Assign(targets, value, lineno=at.lineno), at)
 
 

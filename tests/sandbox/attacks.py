@@ -134,6 +134,29 @@ def f(): pass
 match f:
     case P(g): steal(g)
 """
+GENUINE["match by position on what only looks like a class's own"] = """
+import abc, dataclasses, types
+@dataclasses.dataclass
+class P(abc.ABC):
+    gi_frame: object = None
+P.register(types.GeneratorType)
+def g(): yield
+match g():
+    case P(f): steal(f)
+"""
+GENUINE["match by position on a class that takes another's place"] = """
+import abc, dataclasses, types
+@dataclasses.dataclass
+class P(abc.ABC):
+    gi_frame: object = None
+P.register(types.GeneratorType)
+@dataclasses.dataclass
+class A:
+    gi_frame: object = None
+def g(): yield
+match (A := P) and g():
+    case A(f): steal(f)
+"""
 GENUINE["match on a generator's frame"] = """
 def g(): yield
 match g():
@@ -1390,5 +1413,27 @@ class Mixin:
     def __new__(cls, *args): return difflib.SequenceMatcher
 class E(Mixin, enum.Enum):
     A = json.JSONEncoder, None, '', ''
+steal('canary')
+"""
+AT_THE_WALL["object.__setattr__ on a class of the host's"] = """
+import json
+object.__setattr__(json.JSONEncoder(), 'default', steal)
+steal('canary')
+"""
+AT_THE_WALL["object.__setattr__ of a special name"] = """
+class A: pass
+object.__setattr__(A(), '__deepcopy__', steal)
+steal('canary')
+"""
+AT_THE_WALL["object.__setattr__ is read"] = "f = object.__setattr__\nsteal(f)"
+AT_THE_WALL["object.__setattr__ of another object"] = """
+object = type
+object.__setattr__(int, 'x', 1)
+steal('canary')
+"""
+AT_THE_WALL["a class that was looked at is taken away"] = """
+class A: pass
+match A():
+    case A(_class0_at3_): pass
 steal('canary')
 """

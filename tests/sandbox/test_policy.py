@@ -42,7 +42,6 @@ from tests.sandbox.cells import Cells, output, run
         ("def f(): pass\nf.__name__ = 'g'", "__name__ is not available: functools.wraps names a wrapper"),
         ("_x_ = 1", "_x_ is a reserved name: leave out the last underscore"),
         ("from . import x", "relative imports are not available"),
-        ("match p:\n    case Point(0, y): pass", "name them, as in Point(x=0, y=y)"),
         ("match p:\n    case Point(__class__=c): pass", "__class__ is not available in a class pattern"),
     ],
 )
@@ -79,6 +78,8 @@ def test_a_refusal_names_the_alternative(cell: str, said: str) -> None:
         ("import pandas as pd", ImportError, "use csv"),
         ("import xml.dom.minidom", ImportError, "use xml.etree.ElementTree"),
         ("from openai import OpenAI", ImportError, "use llm_query"),
+        ("import array", ImportError, "use a list, or a bytearray"),
+        ("import re\nmatch 1:\n    case re.Match(x): pass", TypeError, "name them, as in Point(x=0, y=y)"),
         ("import pickle", ImportError, "they are kept from cell to cell"),
         ("import nonsense", ImportError, "nonsense is not available: write it in plain Python"),
         ("from re import enum", ImportError, "cannot import name 'enum' from 're' here"),
