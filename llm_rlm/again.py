@@ -12,7 +12,7 @@ from llm_rlm import recording
 from llm_rlm.exits import CODES
 from llm_rlm.front import Front, ToolFailed
 from llm_rlm.progress import Progress
-from llm_rlm.report import closing, fitting, text_of
+from llm_rlm.report import closing, fitting, spent, text_of
 from rlm_core.drive import drive
 from rlm_core.journal import Journal, Recorder, about, check_source
 from rlm_core.loop import Result, Run
@@ -78,6 +78,11 @@ def _drive(run: Run, front: Front, recorder: Recorder, progress: Progress, weak:
                     click.echo(click.style(text, dim=True), nl=False, err=True)
     except SandboxError as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo(f"Cancelled. Spent: {spent(run.budget.usage, run.budget.seconds)}.", err=True)
+        front.root.interrupt()
+        front.sub.interrupt()
+        raise
     finally:
         events.close()
         backend.close()

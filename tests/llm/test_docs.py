@@ -118,9 +118,12 @@ def test_every_llm_command_of_the_readme_runs(
         if line.startswith(INSTALLS):
             continue
         if "rlm resume" in line:
-            replies = iter([FIRST, KeyboardInterrupt(), FIRST, LAST])
+            replies = iter([FIRST, KeyboardInterrupt(), KeyboardInterrupt(), LAST])
             scripted("breaks", lambda chat, replies=replies: said(next(replies)))
-            assert run(cli, 'llm -m rlm-breaks -f huge.txt "Who is late?"').exit_code == 1
+            for command in ('llm -m rlm-breaks -f huge.txt "Who is late?"', line):  # Ctrl-C, and once more
+                result = run(cli, command)
+                assert (result.exit_code, result.stdout.strip()) == (1, "")
+                assert "Cancelled. Spent: 1 call, " in result.stderr
         (desk / "answers.jsonl").unlink(missing_ok=True)
         result = run(cli, line, "a-key\n" if "keys set" in line else "")
         assert result.exit_code == 0, f"{line}\n{result.output}"
