@@ -54,6 +54,8 @@ def _without_entities(text: str | bytes) -> str | bytes:
         pass  # the ordinary parser says what is wrong
     except UnicodeEncodeError:
         raise ET.ParseError("the text holds half of a surrogate pair, which is not XML") from None
+    finally:
+        del parser  # else the frame of a refusal would hold it: see `fromstring`
     return text
 
 
