@@ -212,7 +212,9 @@ def main(kills: int, seed: int, again: int) -> int:
         print(f"{kills} kills: " + ", ".join(f"{n} {name}" for name, n in moments.most_common()))
         print(f"in mid-write: {writing}")
         print(f"wrong answers: {wrong}; answered calls sent again: {twice}")
-        print(f"calls in flight when it was killed, and so sent again: {unanswered / kills:.1f} a kill")
+        print(
+            f"calls in flight when it was killed, and so sent again: {unanswered / (kills * (1 + again)):.1f} a kill"
+        )
     return 1 if wrong or twice else 0
 
 
