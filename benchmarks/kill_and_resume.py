@@ -193,11 +193,8 @@ def main(kills: int, seed: int, again: int) -> int:
             moments[where] += 1
             unanswered += sent - answered
             for _ in range(again):  # the resume is killed too
-                process, before, had = (
-                    Process(home, server.url, through, resume=True),
-                    len(server.requests),
-                    answered,
-                )
+                before, had = len(server.requests), answered
+                process = Process(home, server.url, through, resume=True)
                 strike(process, server, max(1, calls - had), "calls", rng)
                 sent = len(server.requests) - before
                 _, answered, _, sound = seen(home)
@@ -212,9 +209,8 @@ def main(kills: int, seed: int, again: int) -> int:
         print(f"{kills} kills: " + ", ".join(f"{n} {name}" for name, n in moments.most_common()))
         print(f"in mid-write: {writing}")
         print(f"wrong answers: {wrong}; answered calls sent again: {twice}")
-        print(
-            f"calls in flight when it was killed, and so sent again: {unanswered / (kills * (1 + again)):.1f} a kill"
-        )
+        each = unanswered / (kills * (1 + again))
+        print(f"calls in flight when it was killed, and so sent again: {each:.1f} a kill")
     return 1 if wrong or twice else 0
 
 

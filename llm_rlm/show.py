@@ -13,7 +13,7 @@ import click
 from rlm_core.lms import Usage
 from rlm_core.trace import Call, Step, Trace
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last turn text around
 CALLS = 10  # of a step, where not all are shown
 UNASKED = "(the text states the task)"
 LINES, CHARS = 30, 100  # of an output; of one end of a sub-call

@@ -197,10 +197,10 @@ def test_notes_are_shown_where_they_fell(cli: Any, ask: Any, tmp_path: Path) -> 
 
 
 def test_what_a_terminal_would_obey_is_taken_out(cli: Any, ask: Any) -> None:
-    evil = "```repl\nprint('\x1b]0;owned\x07')\nfound = ['sub-answer ']\n```"
+    evil = "```repl\nprint('\u202e\x1b]0;owned\x07')\nfound = ['sub-answer ']\n```"
     ask(say=script(evil, SUBMIT))
     assert "owned" in (shown := cli("rlm", "show", "--full").stdout)
-    assert not {"\x1b]", "\x07"} & set(shown)
+    assert not {"\u202e", "\x07"} & set(shown)
     assert "\x1b]" not in shown
 
 
