@@ -212,6 +212,7 @@ class LocalSession:
         self._outgoing = memoryview(b"")
         self._pending = False
         self._began = False  # whether a frame has begun to come in
+        self._wrote_ahead = False  # whether the worker wrote before the request that it was to answer
         self._bytes = self._calls = 0
         self._left = self._trust = self._excused = 0.0  # seconds: the step's own, and of a late host's
         self._sent_at = self._looked = self._last = 0.0  # moments; `_last` ends the step
@@ -240,6 +241,7 @@ class LocalSession:
             if isinstance(request, Execute):
                 raise
             message = wire.encode_request(replace(request, value=None, error=f"TypeError: {error}"))
+        self._wrote_ahead = self._has_something_to_read()
         self._outgoing = memoryview(message)
         self._pending, self._began = True, False
         self._sent_at = time.monotonic()
@@ -252,6 +254,8 @@ class LocalSession:
 
     def feed(self) -> HostCall | Done | None:
         try:
+            if self._wrote_ahead:
+                raise ValueError("it wrote out of turn")
             message = self._exchange()
             now = time.monotonic()
             if message is None:
@@ -263,6 +267,8 @@ class LocalSession:
             match frame:
                 case HostCall() | Done() if self._pending:
                     self._account(now, ran)
+                    if isinstance(frame, HostCall) and self._left <= 0:
+                        raise WorkerLost(_OVERRAN)
                     return self._check(frame)
             raise ValueError("it wrote out of turn")
         except WorkerLost:
@@ -346,6 +352,12 @@ class LocalSession:
         self._incoming = bytearray()
         del incoming[: wire.HEADER.size]
         return incoming
+
+    def _has_something_to_read(self) -> bool:
+        try:
+            return bool(self._connection.recv(1, socket.MSG_PEEK))
+        except OSError:  # nothing; or the end, which `feed` will find
+            return False
 
     def _write(self) -> None:
         while self._outgoing:

@@ -254,6 +254,15 @@ def test_frames_before_their_turn_are_found_at_the_next_request(evil: Evil) -> N
         evil.execute()
 
 
+def test_frames_before_the_answer_to_a_call_are_out_of_turn(evil: Evil) -> None:
+    """Each on its own in the socket, so that no two are ever read together."""
+    assert isinstance(evil.execute(call()), HostCall)
+    evil.socket.sendall(call())
+    evil.session.send(Resume())
+    with pytest.raises(WorkerLost, match="out of turn"):
+        next_frame(evil.session)
+
+
 def test_a_flood_of_calls_is_capped(evil: Evil, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evil.session, "_most_calls", 50)
     evil.execute(call(), seconds=60)
@@ -361,6 +370,32 @@ def test_what_the_host_takes_to_decode_is_the_steps_own_time(
         assert isinstance(next_frame(evil.session), HostCall)
         evil.session.send(Resume())
     assert left(evil.session) < 10 + GRACE - 3 * 0.3 + 0.01
+
+
+def test_calls_that_take_the_host_longer_than_the_step_had_are_not_served(
+    evil: Evil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(message: bytearray) -> Any:
+        time.sleep(0.4)
+        return real(message)
+
+    real = wire.decode_from_worker
+    monkeypatch.setattr(wire, "decode_from_worker", decode)
+    served = 0
+
+    def serve() -> None:
+        nonlocal served
+        for _ in range(20):
+            evil.socket.sendall(call())
+            assert isinstance(next_frame(evil.session), HostCall)
+            served += 1
+            evil.session.send(Resume())
+
+    evil.session.send(Execute("code", 0.1))
+    with pytest.raises(WorkerLost, match="did not stop"):
+        serve()
+    assert served <= (0.1 + GRACE + _TRUST) / 0.4
+    assert evil.process.killed
 
 
 def test_a_frame_that_lay_while_the_host_was_busy_past_the_end_counts(evil: Evil) -> None:
