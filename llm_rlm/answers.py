@@ -111,9 +111,7 @@ class Answers:
         except OSError as error:
             os.ftruncate(self._file, before)
             why = error.strerror or error
-            raise AnswersError(
-                f"{self.path}: {why}. Free some space; the same command then goes on"
-            ) from error
+            raise AnswersError(f"{self.path}: {why} (free some space)") from error
         self.rows[outcome.id] = row
         return row
 
@@ -151,7 +149,7 @@ class Told:
         self.tokens += row["usage"].get("input", 0) + row["usage"].get("output", 0)
         self.cost += row["cost"] or 0.0
         self.priced += row["cost"] is not None
-        self.unpriced += bool(row["usage"]) and row["cost"] is None
+        self.unpriced += bool(row["usage"].get("calls")) and row["cost"] is None
 
     def summary(self) -> str:
         counts = [

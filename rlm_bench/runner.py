@@ -263,8 +263,8 @@ def places(work: Work, cluster: Cluster | None) -> Iterator[Places[Job, Row]]:
         return
     from rlm_core.ray_pool import Tasks, connected
 
-    with connected(cluster) as ray:
-        yield Tasks(ray, cluster, work, lambda job: (job,), work.lost)
+    with connected(cluster) as (ray, stays):
+        yield Tasks(ray, stays, cluster, work, lambda job: (job,), work.lost)
 
 
 def run(

@@ -48,9 +48,9 @@ def map_runs(
     ours = rlm()  # for what it is, not to run
     purse = Purse(max_cost, workers, ours.limits.cost)
     cluster = cluster or Cluster()
-    with connected(cluster) as ray:
+    with connected(cluster) as (ray, stays):
         runs = _Runs(rlm, uuid.uuid4().hex)
-        tasks = Tasks[Row, _Done](ray, cluster, runs.run, _Sending(ray, ours, name), _lost)
+        tasks = Tasks[Row, _Done](ray, stays, cluster, runs.run, _Sending(ray, ours, name), _lost)
         journals = _Journals(ray, ours.journal)
         for _, done in performed(rows, tasks, workers, purse, lambda done: done.outcome.cost, tick):
             journals.take_in(done)

@@ -33,9 +33,9 @@ class ClusterError(Exception):
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[Any]:
-    """Ray, connected to the cluster; a connection that the caller has is used and kept.
-    Raises ClusterError."""
+def connected(cluster: Cluster) -> Iterator[tuple[Any, bool]]:
+    """Ray, connected to the cluster, and whether it stays connected after this: a connection that the caller
+    has is used and kept.  Raises ClusterError."""
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of tasks that were cancelled
     os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # it would put a function of its own for `print`
     try:
@@ -43,7 +43,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     except ImportError:
         raise ClusterError("Ray is not installed: pip install 'llm-rlm[ray]'") from None
     if ray.is_initialized():
-        yield ray
+        yield ray, True
         return
     _check_there(cluster.address)
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -56,7 +56,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         line = str(error).strip().partition("\n")[0]
         raise ClusterError(f"no Ray cluster at {cluster.address}: {line}") from error
     try:
-        yield ray
+        yield ray, False
     finally:
         ray.shutdown()
 
@@ -75,7 +75,8 @@ def _check_there(address: str) -> None:
 class Tasks(Places[T, R]):
     """Places on a cluster.
 
-    ray   as `connected` gives it
+    ray, stays
+          as `connected` gives them
     work  what is done on a node, in a process of Ray's: work(*sent, share).  pickle must be able to send it,
           or what it is a method of
     send  what of an item goes to the node; where that is a reference to an object in Ray's store, `work` is
@@ -86,12 +87,13 @@ class Tasks(Places[T, R]):
     def __init__(
         self,
         ray: Any,
+        stays: bool,
         cluster: Cluster,
         work: Callable[..., R],
         send: Callable[[T], tuple[Any, ...]],
         lost: Callable[[T, str], R],
     ):
-        self._ray, self._send, self._lost = ray, send, lost
+        self._ray, self._stays, self._send, self._lost = ray, stays, send, lost
         # As an object it is held in memory, with the keys that it may hold.  A runtime environment would be
         # written into Ray's logs, values and all.
         self._work = ray.put(work)
@@ -117,7 +119,9 @@ class Tasks(Places[T, R]):
             yield item, share, result
 
     def close(self) -> list[R]:
-        for ref in self._out:
+        # Where the connection ends, so do its tasks.  Cancelling a task that is just ending aborts the whole
+        # process in Ray 2.60 ("Tried to complete task that was not pending").
+        for ref in self._out if self._stays else ():
             self._ray.cancel(ref, force=True)
         return []
 

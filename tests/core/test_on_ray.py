@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -101,6 +102,22 @@ def test_a_node_that_dies_in_the_middle_loses_no_answer_and_none_is_paid_twice(c
         kept = {row[0] for row in db.execute("SELECT id FROM runs")}
     assert kept == {outcome.run for outcome in outcomes}
     assert len(list((folder / "home" / "batch").glob("*.db"))) < 40  # the others were forgotten when taken
+
+
+def test_an_iterator_that_is_closed_ends_its_runs(cluster: Any, folder: Path):
+    node = cluster.add_node(num_cpus=1)
+    with StubServer(answer) as server:
+        made = partial(make, server.url, KEY, folder / "closed.db")
+        there = Cluster(cluster.address, CPUS)
+        outcomes = map_runs(rows(100), made, "ray", workers=4, name="closed", cluster=there)
+        assert len([next(outcomes) for _ in range(3)]) == 3
+        outcomes.close()
+        before = -1
+        while before != len(server.requests):
+            before = len(server.requests)
+            time.sleep(1.5)
+        assert before < 2 * 20  # of the 200 that all rows would take
+    cluster.remove_node(node)
 
 
 def test_the_print_of_whoever_calls_is_left_alone(cluster: Any):
