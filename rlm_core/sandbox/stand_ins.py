@@ -11,15 +11,15 @@ import copy
 import dataclasses
 import enum
 import functools
+import sys
 import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .class_statements import guard_formats
 from .classes import made_here
 from .guards import guarded_getattr, guarded_setattr
-from .names import SANDBOX_MODULE
+from .names import GUARDED_ATTRIBUTES, REFUSED_ATTRIBUTES, SANDBOX_MODULE, is_dunder
 
 T = TypeVar("T")
 
@@ -99,17 +99,34 @@ def deepcopy(x: T, memo: None = None) -> T:
 
 def dataclass(cls: Any = None, /, **options: Any) -> Any:
     def decorate(cls: Any) -> Any:
-        _own_class(cls, "dataclass")
-        # `dataclass` executes source that it makes of the names of the fields.  Those of a class statement
-        # are identifiers; `TypedDict("T", {text: int})` and `NamedTuple("T", [(text, int)])` take any text.
-        if typing.is_typeddict(cls) or issubclass(cls, tuple):
-            raise TypeError("dataclass decorates an ordinary class, not a TypedDict or a NamedTuple")
+        for name in _annotated(_own_class(cls, "dataclass")):
+            _check_field(cls, name)
         made = dataclasses.dataclass(cls, **options)
         if issubclass(made, str):
             guard_formats(made)  # `format: str = field()` has taken what stood there
         return made
 
     return decorate if cls is None else decorate(cls)
+
+
+def _annotated(cls: type) -> Iterable[Any]:
+    """The names that `dataclass` will make fields of, apart from those of base classes."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    return vars(cls).get("__annotations__", ())  # type: ignore[no-any-return]
+
+
+def _check_field(cls: type, name: Any) -> None:
+    """`dataclass` executes source that it makes of the names of fields, and reads each on the class for a
+    default.  In a class statement a name is an identifier; in `TypedDict("T", {text: int})` it is any text.
+    """
+    if type(name) is not str or not name.isidentifier() or is_dunder(name):
+        raise TypeError(f"{name!r} cannot be the name of a field here")
+    judged = name in GUARDED_ATTRIBUTES or name in REFUSED_ATTRIBUTES
+    if judged and hasattr(cls, name) and not any(name in vars(b) for b in cls.__mro__ if made_here(b)):
+        raise TypeError(f"{name!r} cannot be the name of a field here: a base class has it")
 
 
 # collections
@@ -134,6 +151,9 @@ def namedtuple(
 
 class _EnumType(enum.EnumType):
     def __new__(metacls, name: str, bases: tuple[type, ...], namespace: Any, **options: Any) -> Any:
+        for ignored in namespace.get("_ignore_", ()):
+            if type(ignored) is not str or is_dunder(ignored):  # it would be taken out again
+                raise TypeError(f"{ignored!r} cannot be ignored here")
         of_cells = (vars(cls) for base in bases for cls in base.__mro__ if made_here(cls))
         for names in (namespace, *of_cells):
             if names.get("__new__", enum.Enum.__new__) is not enum.Enum.__new__:

@@ -582,6 +582,20 @@ T = typing.TypedDict('T', {Name('a'): int})
 T = dataclasses.dataclass(T, init=False, eq=False)
 T.__repr__(A())
 """
+GENUINE["a field's default is the real Counter.copy"] = """
+import collections, dataclasses
+@dataclasses.dataclass
+class D(collections.Counter):
+    copy: int
+steal(dataclasses.fields(D)[0].default(int))
+"""
+GENUINE["a field's default is a special method"] = """
+import dataclasses, json
+class D(json.JSONEncoder):
+    __init__: int
+dataclasses.dataclass(D, init=False)
+steal(dataclasses.fields(D)[0].default.__globals__)
+"""
 GENUINE["a field uncovers str.format"] = """
 import dataclasses
 @dataclasses.dataclass(init=False, eq=False, repr=False)
@@ -1435,5 +1449,30 @@ AT_THE_WALL["a class that was looked at is taken away"] = """
 class A: pass
 match A():
     case A(_class0_at3_): pass
+steal('canary')
+"""
+AT_THE_WALL["a field's default is register"] = """
+import abc, dataclasses
+@dataclasses.dataclass
+class D(abc.ABC):
+    register: int
+steal('canary')
+"""
+AT_THE_WALL["an enum ignores the checked __new__"] = """
+import enum, json
+class Mixin:
+    def __new__(cls, *args): return json.JSONEncoder
+class E(Mixin, enum.Enum):
+    _ignore_ = ['__new__']
+    A = {},
+steal('canary')
+"""
+AT_THE_WALL["a field's default is the real mro"] = """
+import dataclasses, enum
+class E(enum.Enum):
+    mro: int
+try: dataclasses.dataclass(E)
+except Exception: pass
+dataclasses.fields(E)[0].default()
 steal('canary')
 """
