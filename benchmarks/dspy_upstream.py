@@ -7,8 +7,10 @@ all else is upstream's own."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import json
+import shutil
 import tempfile
 import threading
 import time
@@ -129,6 +131,7 @@ def deno_command() -> list[str] | None:
         return None
     except Exception:
         folder = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         (folder / "lines.js").write_text(READ_LINES)
         imports = {"https://deno.land/std@0.186.0/io/mod.ts": "./lines.js"}
         (folder / "imports.json").write_text(json.dumps({"imports": imports}))
