@@ -206,6 +206,31 @@ def test_json_text_is_taken_for_its_value(cli: Any, scripted: Any) -> None:
     assert json.loads(result.stdout) == {"word": "the magic word is xyzzy"}
 
 
+@pytest.mark.parametrize(
+    ("submitted", "wanted", "answer"),
+    [
+        ("found[0].split()[-1]", "word str", {"word": "xyzzy"}),
+        ("str(122 + len(found))", "word str", {"word": "123"}),
+        ("str(9 + len(found))", "count int", {"count": 10}),
+        ("9 + len(found)", "count int", {"count": 10}),
+    ],
+)
+def test_a_bare_value_is_the_one_field_of_the_schema(
+    cli: Any, scripted: Any, submitted: str, wanted: str, answer: Any
+) -> None:
+    scripted("base", steps(FINDS, f"```repl\nSUBMIT({submitted})\n```"))
+    result = cli("-m", "rlm-base", "-R", "--schema", wanted, "Q", input=TEXT)
+    assert json.loads(result.stdout) == answer, result.stderr
+
+
+def test_a_text_where_more_fields_are_wanted_comes_back(cli: Any, scripted: Any) -> None:
+    right = "```repl\nSUBMIT({'word': word, 'count': 1})\n```"
+    chats = scripted("base", steps(FINDS, "```repl\nword = found[0].split()[-1]\nSUBMIT(word)\n```", right))
+    result = cli("-m", "rlm-base", "-R", "--schema", "word, count int", "Q", input=TEXT)
+    assert json.loads(result.stdout) == {"word": "xyzzy", "count": 1}
+    assert "it is a text, and should be a JSON value" in chats[2][-1][1]
+
+
 # ---- images
 
 
