@@ -16,7 +16,7 @@ from llm_rlm import schema
 from llm_rlm.answers import Answers, AnswersError, Told
 from llm_rlm.as_lm import CalleeLM
 from llm_rlm.report import fitting
-from rlm_core.batch import CostReached, Remote, Row, map_runs, read
+from rlm_core.batch import CostReached, Outcome, Remote, Row, map_runs, read
 from rlm_core.context import Context, ContextError
 from rlm_core.limits import Limits
 from rlm_core.loop import Result, Task
@@ -159,6 +159,21 @@ def run(
         disable=not (sys.stderr and sys.stderr.isatty()),
         leave=False,
     )
+
+    def take(outcome: Outcome) -> None:
+        told.add(answers.add(waiting.pop(outcome.id, ""), outcome))
+        bar.set_postfix_str(told.dollars(), refresh=False)
+        bar.update()
+
+    def broken_off(outcome: Outcome) -> None:
+        if outcome.status in ("answered", "not_found"):  # it was about to be taken
+            try:
+                take(outcome)
+                return
+            except AnswersError:
+                pass  # which is why all this was broken off
+        begun.add(asdict(outcome))
+
     backend: Literal["threads", "ray"] = "threads" if cluster is None else "ray"
     outcomes = map_runs(
         ask(),
@@ -169,19 +184,16 @@ def run(
         max_cost=left,
         cluster=cluster,
         tick=bar.refresh,
-        broken_off=lambda outcome: begun.add(asdict(outcome)),
+        broken_off=broken_off,
     )
     stopped, began = "", time.monotonic()
     try:
         with bar:
             for outcome in outcomes:
-                question = waiting.pop(outcome.id, "")
                 if outcome.unpaid:
                     begun.add(asdict(outcome))
-                    continue
-                told.add(answers.add(question, outcome))
-                bar.set_postfix_str(told.dollars(), refresh=False)
-                bar.update()
+                else:
+                    take(outcome)
     except CostReached:
         stopped = f"--max-cost of ${max_cost:g} is spent"
     except AnswersError as error:
