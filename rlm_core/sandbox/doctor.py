@@ -25,7 +25,7 @@ _PROBES = {
     "native_code": "no memory can be made executable",
     "system_calls": "every one refused that is not on the list",
     "memory": "what it can address is limited",
-    "descriptors": "nothing open but its own socket",
+    "descriptors": "nothing open but /dev/null and its own socket",
 }
 _PROBE_SECONDS = 20.0
 _INPUTS = {"context": "some text"}

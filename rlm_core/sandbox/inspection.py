@@ -13,6 +13,8 @@ MAX_DEPTH = 100
 """How deep values may nest."""
 MAX_NODES = 1_000_000
 """How many values one frame of a worker may hold; this bounds what it costs the host to make them."""
+EXTENSION = 4
+"""As how many values one of an extension type counts: a date takes that much longer to make than a number."""
 MAX_INT_BITS = 14_284
 """How large an int of a worker may be: one of 4,301 digits and more Python writes nowhere, and the host that
 wants to show an answer, or to record it, would fail."""
@@ -88,6 +90,7 @@ def inspect(
         if is_key:
             raise ValueError("a container as a key")
         if kind == _EXT:
+            nodes += EXTENSION - 1
             code = view[position] if position < end else 0
             position += 1
             if position + size > end:

@@ -7,6 +7,7 @@ with Sandbox(context=text, tools={"lookup": lookup}) as repl:
 
 from __future__ import annotations
 
+import keyword
 import selectors
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +79,10 @@ class Sandbox:
         if isinstance(sandbox, str) and sandbox not in ("auto", "weak"):
             raise ValueError(f"sandbox={sandbox!r}: must be 'auto', 'weak' or a Backend")
         self._tools = dict(tools or {})
-        self._seconds = seconds
+        for name in self._tools:
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                raise ValueError(f"tools: {name!r} is no name that code can call it by")
+        self._seconds = _check_seconds(seconds)
         self._inputs = {"context": context}
         self._repl = Repl(
             tools=tuple(self._tools), fields=tuple(fields), output_chars=output_chars, memory=memory
@@ -98,17 +102,17 @@ class Sandbox:
         Raises SandboxUnavailable and SandboxError where no worker can be had.  A worker that had to be
         killed is an outcome with an error, and the next cell gets a fresh one in which the cells before
         are run again, with what their tools gave recorded."""
+        limit = self._seconds if seconds is None else _check_seconds(seconds)
         note = ""
         if self._session is None:
             self._session, note = self._rebuild()
-        limit = self._seconds if seconds is None else seconds
         calls: list[tuple[HostCall, Resume]] = []
 
         def serve(call: HostCall) -> Resume:
             try:
                 answer = Resume(self._tools[call.name](*call.args, **call.kwargs))
             except Exception as error:
-                answer = Resume(error=f"{type(error).__name__}: {error}")
+                answer = Resume(error=_told(error))
             calls.append((call, answer))
             return answer
 
@@ -158,6 +162,19 @@ class Sandbox:
             return session, ""
         missing = [name for name, kind in self._variables.items() if variables.get(name) != kind]
         return session, f"the worker was replaced; not rebuilt: {', '.join(missing) or 'nothing'}"
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # of its own `__str__`
+        return type(error).__name__
+
+
+def _check_seconds(seconds: float) -> float:
+    if not 0 < seconds < 1e9:
+        raise ValueError(f"seconds={seconds!r}: must be a number of seconds, more than 0")
+    return seconds
 
 
 class _Recorded:

@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.msgpack import Ext
 
-from rlm_core.sandbox.inspection import MAX_DEPTH, MAX_INT_BITS, inspect
+from rlm_core.sandbox.inspection import EXTENSION, MAX_DEPTH, MAX_INT_BITS, inspect
 from rlm_core.sandbox.protocol import LMError
 
 _MAX_EQUAL_HASHES = 64
@@ -120,7 +120,7 @@ class Packer:
         if kind is bytes:
             return self._out_of_line(value)
         if kind is int:
-            return _integer(value)
+            return self._integer(value)
         return self._other(value, depth)
 
     def _list(self, items: Sequence[Any], depth: int) -> Sequence[Any]:
@@ -157,6 +157,9 @@ class Packer:
             raise TypeError(
                 f"a value nested more than {MAX_DEPTH} levels deep (or one that holds itself) cannot cross"
             )
+        self._spend(nodes)
+
+    def _spend(self, nodes: int) -> None:
         self._left -= nodes
         if self._left < 0:
             raise TypeError("a value of so many parts cannot cross at once: pass it in pieces")
@@ -170,8 +173,15 @@ class Packer:
             try:
                 text.encode()
             except UnicodeEncodeError:
+                self._spend(EXTENSION - 1)
                 return Ext(_Code.TEXT, _utf8(text))
         return text
+
+    def _integer(self, value: int) -> int | Ext:
+        if -(1 << 63) <= value < 1 << 64:
+            return value
+        self._spend(EXTENSION - 1)
+        return Ext(_Code.INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
     def _out_of_line(self, value: str | bytes) -> Any:
         if self._blobs is None or len(value) < self._blob_size:
@@ -182,6 +192,7 @@ class Packer:
         return _nested(_Code.BLOB, index)
 
     def _other(self, value: Any, depth: int) -> Any:
+        self._spend(EXTENSION - 1)
         # The base type's own methods: a subclass may have overridden its iteration.
         match value:
             case tuple():
@@ -207,15 +218,18 @@ class Packer:
             case Decimal():
                 return Ext(_Code.DECIMAL, Decimal.__str__(value).encode())
             case datetime():
+                self._spend(EXTENSION)  # its parts
                 naive = value.replace(tzinfo=None, fold=0)
                 return _nested(_Code.DATETIME, [naive.isoformat(), value.fold, *_zone(value)])
             case date():
                 return _nested(_Code.DATE, value.isoformat())
             case time():
+                self._spend(EXTENSION)
                 return _nested(
                     _Code.TIME, [value.replace(tzinfo=None).isoformat(), value.fold, *_zone(value)]
                 )
             case timedelta():
+                self._spend(EXTENSION)
                 return _nested(_Code.TIMEDELTA, [value.days, value.seconds, value.microseconds])
         raise TypeError(f"a value of type {type(value).__name__} cannot cross between the code and the host")
 
@@ -250,12 +264,6 @@ def _nested(code: int, value: Any) -> Ext:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _integer(value: int) -> int | Ext:
-    if -(1 << 63) <= value < 1 << 64:
-        return value
-    return Ext(_Code.INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
 
 def _zone(moment: datetime | time) -> tuple[list[int] | None, str | None]:

@@ -97,6 +97,32 @@ def test_an_unknown_kind_of_sandbox_is_refused() -> None:
         Sandbox(sandbox="strong")
 
 
+@pytest.mark.parametrize("name", ["not a name", "class", "_getattr_", "__import__", ""])
+def test_a_tool_that_code_could_not_call_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name"):
+        Sandbox(tools={name: len})
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), 0, -1, float("inf")])
+def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="must be a number of seconds"):
+        Sandbox(seconds=seconds)
+    with Sandbox() as repl, pytest.raises(ValueError, match="must be a number of seconds"):
+        repl.execute("1", seconds=seconds)
+
+
+def test_a_tool_may_raise_what_cannot_be_shown() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise OSError
+
+    def tool() -> None:
+        raise Odd
+
+    with Sandbox(tools={"tool": tool}) as repl:
+        assert "RuntimeError: Odd" in (repl.execute("tool()").error or "")
+
+
 def test_a_backend_of_ones_own_is_used_and_left_open() -> None:
     local = LocalSandbox()
     opened: list[Mapping[str, Any]] = []

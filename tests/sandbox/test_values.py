@@ -3,6 +3,8 @@ are refused."""
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import enum
 from collections import Counter, OrderedDict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -258,3 +260,25 @@ def test_a_number_that_python_writes_nowhere_is_refused_of_a_worker_alone() -> N
     assert Decoder().decode(packed) == [10**5000]
     with pytest.raises(ValueError, match="too many digits"):
         Decoder(hostile=True).decode(packed)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(1, "a", (1,), (), {1}, 2**70, 1 + 2j, "\ud800", {(1,): 2}, ((1,),), [1], {"a": 1}, LMError("x")),
+        *(Decimal(1), date(2000, 1, 1), timedelta(1), time(1), frozenset([(1, 2)])),
+        datetime(2000, 1, 1, tzinfo=timezone(timedelta(hours=1), "zone")),
+        time(1, tzinfo=timezone(timedelta(hours=1), "zone")),
+    ],
+    ids=repr,
+)
+def test_what_a_worker_may_send_its_host_takes(value: Any) -> None:
+    """How much a frame holds is counted by both, and half as much is allowed the one that sends."""
+
+    def packs(most: int) -> bool:
+        with contextlib.suppress(TypeError):
+            return bool(encode(lambda packer: packer.pack([value] * 50), max_nodes=most))
+        return False
+
+    counted = bisect.bisect_left(range(10_000), True, key=packs)
+    assert inspect(encode(lambda packer: packer.pack([value] * 50))) <= 2 * counted
