@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,13 @@ def main() -> None:
     table("depth, two children at each level", [0, 1, 2, 3, 4], tree, options)
 
 
-def run(context: str, *steps: str, depth: int = 1) -> Any:
+def run(context: str, *steps: str) -> Callable[[], Any]:
     lm = ScriptedLM([fenced(step) for step in steps], answers="ok", chunk=1 << 20)
-    limits = Limits(iterations=len(steps) + 1, sub_calls=None, tokens=None, depth=depth)
-    return RLM(lm, limits=limits).completion(context, "A question?")
+    limits = Limits(iterations=len(steps) + 1, sub_calls=None, tokens=None)
+    return partial(RLM(lm, limits=limits).completion, context, "A question?")
 
 
-def tree(depth: int) -> Any:
+def tree(depth: int) -> Callable[[], Any]:
     """Each run asks two children, down to `depth`; below it a call of the LM is what is left.  At depth 0
     the root works alone."""
     if depth == 0:
@@ -61,20 +62,23 @@ def tree(depth: int) -> Any:
         fenced(f"x = rlm_query_batched([('q', 'a'), ('q', 'b')])\n{END}"), answers="ok", chunk=1 << 20
     )
     limits = Limits(iterations=2, sub_calls=None, depth=depth)
-    return RLM(lm, limits=limits).completion("text", "A question?")
+    return partial(RLM(lm, limits=limits).completion, "text", "A question?")
 
 
 def fenced(code: str) -> str:
     return f"```repl\n{code}\n```"
 
 
-def table(title: str, sizes: list[int], make: Callable[[int], Any], options: argparse.Namespace) -> None:
+def table(
+    title: str, sizes: list[int], make: Callable[[int], Callable[[], Any]], options: argparse.Namespace
+) -> None:
     print(f"\n| {title} | root calls | sub-calls | tokens in | tokens out | seconds |\n{'|---' * 6}|")
     for size in sizes:
         best = float("inf")
         for _ in range(options.repeats):
+            asked = make(size)
             start = time.perf_counter()
-            result = make(size)
+            result = asked()
             best = min(best, time.perf_counter() - start)
         assert result.status == "answered", result
         rows = result.usage.rows
