@@ -1,6 +1,6 @@
 # make demo    asks a question of a million characters with a small model on this machine
 # make test    runs the tests        make lint    checks style and types
-# make bench   measures this project beside its peers (ARGS=--quick: in two minutes)
+# make bench   measures this project beside its peers (ARGS=--quick: the short form)
 # make needles finds needles with the small model
 #
 # Everything is installed into .venv; only the model's weights go to the user's data folder (RLM_HOME moves them).
