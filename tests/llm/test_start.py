@@ -43,7 +43,8 @@ assert any(model.model_id == "rlm-gpt-4o" for model in models)
 def test_starting_llm_loads_our_thin_modules_and_nothing_else(monkeypatch: Any) -> None:
     monkeypatch.setenv("LLM_LOAD_PLUGINS", "")  # so that `before` is llm without us
     thin = {"llm_rlm"} | {
-        f"llm_rlm.{name}" for name in ("commands", "family", "loader", "local_model", "map", "runs")
+        f"llm_rlm.{name}"
+        for name in ("commands", "dollars", "family", "loader", "local_model", "map", "runs")
     }
     assert loaded(START) == thin
 
