@@ -66,11 +66,11 @@ def test_the_readmes_make_targets_exist():
 
 
 def test_the_readmes_verbs_exist():
-    from llm_rlm.commands import rlm
+    from llm.cli import cli  # with all plugins: `bench` comes from one of its own
 
     verbs = set(re.findall(r"\bllm rlm (\w+)", README))
     assert verbs
-    assert verbs <= set(rlm.commands)
+    assert verbs <= set(cli.commands["rlm"].commands)
 
 
 def test_the_readmes_table_of_options_is_what_cog_makes_of_the_options():
