@@ -17,7 +17,7 @@ from llm_rlm.errors import BROKE_OFF, call_error
 from llm_rlm.local_model import Local
 from rlm_core import prices
 from rlm_core.keys import can_be_sent
-from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
+from rlm_core.lms import Completion, LMCallError, Message, Usage, apause, estimate_tokens, pause
 from rlm_core.prices import ModelFacts
 from rlm_core.retry import RetryRule
 
@@ -135,8 +135,6 @@ class Callee:
     ) -> AsyncGenerator[StreamEvent | Completion, None]:
         """As `stream`; the `Completion` comes last.  A model that has no async version is called on a
         thread."""
-        import asyncio
-
         if self.pair.async_model is None:
             yield await _on_thread(lambda: self.complete(messages, attachments))
             return
@@ -153,7 +151,7 @@ class Callee:
                 return
             except Exception as error:
                 wait = self._wait(failures, error, begun, shown, folded)
-            await asyncio.sleep(wait)
+            await apause(wait)
 
     async def acomplete(
         self, messages: Sequence[Message], attachments: Sequence[llm.Attachment] = ()

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import selectors
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Protocol, cast
 
 from rlm_core.delegates import Desk
 from rlm_core.events import Chunk, Event
-from rlm_core.lms import Completion, LMCallError
+from rlm_core.lms import Completion, LMCallError, stopping
 from rlm_core.loop import Result, Run
 from rlm_core.requests import Ask, Delegate, Failed, InSandbox, Query, Reply, UseTool
 from rlm_core.sandbox.protocol import Backend, Session, WorkerLost
@@ -69,6 +72,9 @@ class _Driver:
         self.sessions: dict[Live, asyncio.Task[Session]] = {}
         self.bug: BaseException | None = None
         self.wake = asyncio.Event()
+        self.stopping = threading.Event()  # of the calls: those that were sent go on, and nothing more is
+        self.context = copy_context()
+        self.context.run(stopping.set, self.stopping)
 
     async def run(self) -> AsyncGenerator[Event | Result, None]:
         while True:
@@ -82,6 +88,8 @@ class _Driver:
             if self.tree.result is not None:
                 yield self.tree.result
                 return
+            if self.tree.budget.latched:
+                self.stopping.set()
             await self.wait()
             while self.events:
                 yield self.events.popleft()
@@ -91,16 +99,15 @@ class _Driver:
     async def wait(self) -> None:
         deadline = self.tree.deadline
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.wake.wait(), timeout)
-        except TimeoutError:
-            self.tree.tick()
         self.wake.clear()
+        self.tree.tick()
 
     def start(self, job: Job) -> None:
         if isinstance(job.request, (Ask, InSandbox)):
             self.open_session(job.live)  # behind the LM call: it will be needed
-        task = asyncio.create_task(self.perform(job))
+        task = asyncio.create_task(self.perform(job), context=self.context.copy())
         self.tasks.add(task)
         task.add_done_callback(self.finished)
 

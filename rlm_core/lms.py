@@ -100,9 +100,9 @@ class LMCallError(Exception):
 
 
 stopping: ContextVar[threading.Event | None] = ContextVar("stopping", default=None)
-"""A driver that calls LMs on threads gives them an event here.  Once it is set, a call that waits (for its
-next attempt, or for a place) ends with an LMCallError of kind "cancelled", and nothing more is sent.  Calls
-on an event loop need none: their task is cancelled."""
+"""A driver gives the calls that it starts an event here.  Once it is set, a call that waits (for its next
+attempt, or for a place) ends with an LMCallError of kind "cancelled", and nothing more is sent."""
+_HEED = 0.1  # seconds within which a call on an event loop heeds it
 
 
 def pause(seconds: float) -> None:
@@ -111,7 +111,24 @@ def pause(seconds: float) -> None:
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
-        raise LMCallError("the run was stopped before this call was sent", "cancelled")
+        raise _stopped()
+
+
+async def apause(seconds: float) -> None:
+    """`pause` on an event loop."""
+    import asyncio
+
+    stop, until = stopping.get(), time.monotonic() + seconds
+    while not (stop and stop.is_set()):
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        await asyncio.sleep(min(left, _HEED) if stop else left)
+    raise _stopped()
+
+
+def _stopped() -> LMCallError:
+    return LMCallError("the run was stopped before this call was sent", "cancelled")
 
 
 def estimate_tokens(text: str | int) -> int:

@@ -328,7 +328,7 @@ class Run:
         self.children += 1
         given = {
             "tools": self.tools,
-            "window": self.window,
+            "window": self.sub_window or self.window,  # the sub-LM plays its root
             "sub_window": self.sub_window,
             "offers": self.offers,
             "pushes_back": self.pushes_back,

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from rlm_core import prices, throttle
 from rlm_core.chat_format import Received, failure, one_line, read_usage
 from rlm_core.keys import can_be_sent, redacted
-from rlm_core.lms import Completion, LMCallError, Message, Usage, estimate_tokens, pause
+from rlm_core.lms import Completion, LMCallError, Message, Usage, apause, estimate_tokens, pause
 from rlm_core.retry import RetryRule
 
 
@@ -351,12 +351,13 @@ class OpenAIChat:
                     continue
                 try:
                     if isinstance(step, Pause):
-                        await asyncio.sleep(step.seconds)
+                        await apause(step.seconds)
                     elif isinstance(step, Next):
                         value = await anext(step.stream, None)
                     elif isinstance(step, Read):
                         value = _body_text(await step.stream.response.aread(), step.stream.response)
                     else:
+                        await apause(0)
                         chat = (await self._async_client(asyncio.get_running_loop())).chat.completions
                         if step.stream:
                             value = opened = await chat.create(**step.arguments)

@@ -4,14 +4,15 @@ answer is lost, and no call is sent more often than the rule for retries says.""
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from faulty import CALLS, HARMLESS, LASTING, PASSING, QUESTION, TEXT, Faulty
-from stub_server import StubServer
+from stub_server import Reply, StubServer, error
 
 from rlm_core import RLM, Limits, OpenAIChat, throttle
 from rlm_core.lms import Completion
-from rlm_core.requests import Reply
+from rlm_core.requests import Reply as Replied
 from rlm_core.retry import RetryRule
 from rlm_core.sandbox.host import LocalSandbox
 
@@ -45,7 +46,7 @@ def play(backend, tmp_path):
 def kept(journal):
     """The calls whose answer is in the journal."""
     rows = journal.answers(journal.run("")["id"]).values()
-    return sum(row["kind"] in (Reply.__name__, Completion.__name__) for row in rows)
+    return sum(row["kind"] in (Replied.__name__, Completion.__name__) for row in rows)
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,30 @@ def test_one_provider_that_refuses_for_its_rate_slows_no_other(backend):
     assert min(lows) <= 4
     assert throttle.of(lms[1].base_url).limit is None
     assert lms[0].throttle.limit is None or lms[0].throttle.limit > min(lows)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_after_a_limit_no_call_that_waits_for_its_next_attempt_is_sent(way, backend):
+    """Of two calls at once one fails and shall be sent again, while the other reaches the limit of tokens."""
+    failed, sent = threading.Event(), []
+
+    def answer(body):
+        said = body["messages"][-1]["content"]
+        if said == "fails":
+            sent.append(said)
+            failed.set()
+            return error(503, retry_after=1)
+        if said == "is dear":
+            failed.wait(20)
+            return Reply("yes", usage={"prompt_tokens": 9_000, "completion_tokens": 1, "total_tokens": 9_001})
+        return Reply("```repl\nllm_query_batched(['fails', 'is dear'])\n```")
+
+    with StubServer(answer) as server:
+        rlm = RLM(
+            OpenAIChat("stub", base_url=server.url, api_key="none"),
+            limits=Limits(tokens=8_000),
+            sandbox=backend,
+        )
+        run = rlm.completion if way == "sync" else lambda *given: asyncio.run(rlm.acompletion(*given))
+        result = run("text", "Which?")
+    assert (result.status, result.reason, len(sent)) == ("limit", "tokens", 1)

@@ -8,7 +8,7 @@ import pytest
 
 from rlm_core.events import Asking, Ended, Noted, Replied, Started, Stepped
 from rlm_core.limits import Limits
-from rlm_core.requests import Failed
+from rlm_core.requests import Ask, Failed
 from rlm_core.sandbox.protocol import Done, HostCall, LMError, Submission
 from tests.core.stage import llm_query, llm_query_batched, printed, repl, stage, submitted
 
@@ -379,6 +379,19 @@ def test_depth_0_offers_no_sub_calls_and_teaches_none():
     play.play()
     assert not play.run.repl.tools
     assert "llm_query" not in play.views[0].contract
+
+
+def test_a_child_has_the_window_of_the_sub_model_which_plays_its_root():
+    play = stage(
+        [repl("context"), repl("SUBMIT(x)"), repl("SUBMIT(x)")],
+        {"context": [HostCall("rlm_query", ("Who?", "Bob.")), printed("")], "SUBMIT(x)": submitted("4711")},
+        limits=Limits(depth=2),
+        window=50_000,
+        sub_window=1_000,
+    )
+    play.play()
+    windows = [job.live.run.window for job in play.performed if isinstance(job.request, Ask)]
+    assert windows == [50_000, 1_000, 50_000]
 
 
 def test_a_child_without_a_context_of_its_own_has_its_parents():
