@@ -26,7 +26,7 @@ from rlm_core.limits import LimitReached
 from rlm_core.lms import Completion
 from rlm_core.loop import Result, Run, Status
 from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume, not_rebuilt
 
 Key = tuple[Path, int, int | None]
 
@@ -104,6 +104,7 @@ class Live:
     has_worker: bool = False
     rebuild: Generator[Execute | Resume, HostCall | Done, HostCall | Done] | None = None
     replaying: Cell | None = None
+    done: Done | None = None  # of its last cell that ran to its end in a worker
     note: str = ""  # what the model must be told about the rebuilt worker
     gen: Generator[Request[Any] | Event, Any, Result] = field(init=False)
 
@@ -335,16 +336,19 @@ class Tree:
 
     def _replay(self, live: Live) -> Generator[Execute | Resume, HostCall | Done, HostCall | Done]:
         *earlier, current = live.cells
-        variables = {}
+        last: Done | None = None
         for cell in earlier:
             live.replaying = cell
             frame = yield cell.execute
             answers = iter(cell.resumes)
             while isinstance(frame, HostCall):
                 frame = yield next(answers, Resume(error="the answer to this call was not recorded"))
-            variables = dict(frame.variables)
+            last = frame
         live.replaying = None
-        gone = [name for name in live.run.variables if name not in variables]
+        if live.done is not None:
+            gone = not_rebuilt(live.done, last)
+        else:  # of a run that is resumed only the names are known
+            gone = [name for name in live.run.variables if last is None or name not in last.variables]
         if gone:
             live.note = f"[the REPL was restarted; these variables could not be rebuilt: {', '.join(gone)}]\n"
         frame = yield current.execute
@@ -368,8 +372,10 @@ class Tree:
                 value = cast("HostCall | Done", stop.value)
         if live.note and isinstance(value, Done):
             value, live.note = replace(value, output=live.note + value.output), ""
-        if isinstance(value, Done) and value.timed_out:
-            live.cells.pop()  # run again it would only take as long again
+        if isinstance(value, Done):
+            live.done = value if value.variables else live.done
+            if value.timed_out:
+                live.cells.pop()  # run again it would only take as long again
         self._steps.append((live, value))
 
     def _lost(self, live: Live, lost: Lost) -> None:

@@ -411,6 +411,7 @@ class LocalSession:
                 name[:_LONGEST_NAME]: description[:_LONGEST_NAME]
                 for name, description in islice(frame.variables.items(), _MOST_VARIABLES)
             },
+            fingerprints=dict(islice(frame.fingerprints.items(), _MOST_VARIABLES)),
         )
 
 

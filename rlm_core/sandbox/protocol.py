@@ -75,7 +75,9 @@ class Done:
     them.  `error`: its traceback as the model should see it, or None.  `variables`: name -> short
     description ("list, 3 items") of what the code has made so far.  `seconds`: its own running time.
     `timed_out`: it was stopped at its time limit, so that run again it would take as long again.
-    `looked`: where its helpers looked in the inputs."""
+    `looked`: where its helpers looked in the inputs.  `fingerprints`: variable -> a number that tells its
+    value from others, where the value is plain data and not large: whether a cell that is run again made the
+    same."""
 
     output: str
     error: str | None = None
@@ -84,6 +86,7 @@ class Done:
     seconds: float = 0.0
     looked: tuple[Span, ...] = ()
     timed_out: bool = False
+    fingerprints: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,19 @@ class SandboxUnavailable(SandboxError):
 
 class WorkerLost(SandboxError):
     """The worker process is gone (killed, crashed, or it broke the protocol), and its variables with it."""
+
+
+def not_rebuilt(before: Done, after: Done | None) -> list[str]:
+    """The variables that were there `before` a worker was lost, and which running its cells again did not
+    bring back: those that are gone, and those whose value is another (of the clock, or of chance)."""
+    if after is None:
+        return list(before.variables)
+    return [
+        name
+        for name, description in before.variables.items()
+        if after.variables.get(name) != description
+        or after.fingerprints.get(name) != before.fingerprints.get(name)
+    ]
 
 
 class Session(Protocol):

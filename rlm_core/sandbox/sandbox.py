@@ -26,6 +26,7 @@ from rlm_core.sandbox.protocol import (
     Session,
     Submission,
     WorkerLost,
+    not_rebuilt,
 )
 
 
@@ -50,6 +51,12 @@ class _Cell:
 
     code: str
     calls: list[tuple[HostCall, Resume]]
+    seconds: float  # what it took
+
+    @property
+    def limit(self) -> float:
+        """Of running it again: a busy machine may be slower, but it must not take its first limit anew."""
+        return 2 * self.seconds + 1.0
 
 
 class Sandbox:
@@ -94,7 +101,7 @@ class Sandbox:
         self._backend: Backend = self._own if self._own is not None else sandbox  # type: ignore[assignment]
         self._session: Session | None = None
         self._cells: list[_Cell] = []
-        self._variables: dict[str, str] = {}  # as the last cell that ran to its end left them
+        self._last: Done | None = None  # of the last cell that ran to its end
 
     def execute(self, code: str, seconds: float | None = None) -> Outcome:
         """Runs one cell, and waits for it.  Variables stay for the next.
@@ -126,9 +133,9 @@ class Sandbox:
         except BaseException:
             self._drop()
             raise
-        self._variables = done.variables
+        self._last = done if done.variables else self._last
         if not done.timed_out:  # one that did not end by itself would take as long again
-            self._cells.append(_Cell(code, calls))
+            self._cells.append(_Cell(code, calls, done.seconds))
         return Outcome(done.output, done.error, done.submitted, done.variables, done.seconds, note)
 
     def close(self) -> None:
@@ -151,16 +158,16 @@ class Sandbox:
 
     def _rebuild(self) -> tuple[Session, str]:
         session = self._backend.open(self._inputs, self._repl)
-        variables: dict[str, str] = {}
+        last: Done | None = None
         try:
             for cell in self._cells:
-                variables = _run(session, Execute(cell.code, self._seconds), _Recorded(cell.calls)).variables
+                last = _run(session, Execute(cell.code, cell.limit), _Recorded(cell.calls))
         except WorkerLost:
             session.close()
-            session, variables = self._backend.open(self._inputs, self._repl), {}
-        if not self._variables:
+            session, last = self._backend.open(self._inputs, self._repl), None
+        if self._last is None or not self._last.variables:
             return session, ""
-        missing = [name for name, kind in self._variables.items() if variables.get(name) != kind]
+        missing = not_rebuilt(self._last, last)
         return session, f"the worker was replaced; not rebuilt: {', '.join(missing) or 'nothing'}"
 
 

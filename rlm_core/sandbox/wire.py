@@ -68,6 +68,7 @@ class _Done(_Frame, tag="done"):
     seconds: float
     looked: Any = ()
     timed_out: bool = False
+    fingerprints: dict[str, int] = {}
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ def encode_from_worker(frame: HostCall | Done | Ready | Refused, ran: Seconds = 
                     frame.seconds,
                     pack(frame.looked),
                     frame.timed_out,
+                    frame.fingerprints,
                 )
             case Ready(walls):
                 return _Ready(walls)
@@ -163,7 +165,8 @@ def decode_from_worker(
             error = None if done.error is None else _text(done.error)
             seconds = _seconds(done.seconds)
             looked = tuple(map(_span, _tuple(done.looked)[:MAX_SPANS]))
-            frame = Done(_text(done.output), error, submission, variables, seconds, looked, done.timed_out)
+            output, prints = _text(done.output), done.fingerprints
+            frame = Done(output, error, submission, variables, seconds, looked, done.timed_out, prints)
             return frame, _seconds(done.ran)
         case _Ready(walls):
             return Ready(walls), 0.0

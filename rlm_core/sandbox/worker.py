@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import random
 import types
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 from rlm_core import formats
 from rlm_core.sandbox import namespace, policy, tracebacks
+from rlm_core.sandbox.fingerprint import fingerprints
 from rlm_core.sandbox.interrupt import Ended, HostGone, Stop, Stopper, TimedOut
 from rlm_core.sandbox.output import Output, clip
 from rlm_core.sandbox.protocol import (
@@ -66,6 +68,7 @@ class Worker:
 
     def __init__(self, channel: Channel, inputs: dict[str, Any], repl: Repl, stopper: Stopper) -> None:
         self._channel, self._repl, self._stopper = channel, repl, stopper
+        random.seed(0)  # a lost worker is rebuilt by running its cells again: they draw the same again
         self._output = Output(repl.output_chars)
         self._sources: dict[str, list[str]] = {}  # of every cell so far, by file name, for tracebacks
         self._reserve = Reserve()
@@ -100,7 +103,8 @@ class Worker:
             self._stand(
                 self._stopper.run(lambda: self._cell(request.code, filename), request.seconds), request
             )
-            return self._done(self._names.variables(), self._names.looked.told())
+            variables = self._names.variables()
+            return self._done(variables, self._names.looked.told(), fingerprints(self._globals, of=variables))
         except BaseException as error:  # no memory, most likely, even to say what went wrong
             self._reserve.give_up_part()
             self._error = f"{type(error).__name__}: the step could not be reported whole; variables are kept"
@@ -219,11 +223,23 @@ class Worker:
         elif self._stopper.cause is Ended:
             self._error = None  # of code that went on in a `finally`, after the end
 
-    def _done(self, variables: dict[str, str], looked: tuple[Span, ...] = ()) -> Done:
+    def _done(
+        self,
+        variables: dict[str, str],
+        looked: tuple[Span, ...] = (),
+        prints: dict[str, int] | None = None,
+    ) -> Done:
         error = self._error and clip(self._error, ERROR)
         timed_out = self._stopper.cause is TimedOut
         return Done(
-            self._output.text(), error, self._submitted, variables, self._stopper.seconds, looked, timed_out
+            self._output.text(),
+            error,
+            self._submitted,
+            variables,
+            self._stopper.seconds,
+            looked,
+            timed_out,
+            prints or {},
         )
 
 

@@ -296,13 +296,25 @@ def test_after_a_kill_the_cells_are_run_again_without_their_tools() -> None:
 
 def test_what_could_not_be_rebuilt_is_named() -> None:
     with Sandbox(tools={"paid": lambda x: x}, seconds=0.5) as repl:
-        repl.execute("import random\nvalue = random.random()\nfixed = 1")
+        repl.execute("import time\nvalue = time.time_ns()\nfixed = 1")
         repl.execute("fetched = paid(value)")  # asks for something else when it is run again
         repl.execute(KILLED)
         outcome = repl.execute("print(fixed)\nfetched")
-    assert "not rebuilt: fetched" in outcome.note
+    assert outcome.note == "the worker was replaced; not rebuilt: value, fetched"
     assert outcome.output == "1\n"
     assert "NameError" in (outcome.error or "")
+
+
+def test_a_variable_of_the_clock_is_named_and_one_of_chance_comes_again() -> None:
+    with Sandbox(seconds=20) as repl:
+        repl.execute("import random, time, uuid\nat = time.time_ns()\nids = [str(uuid.uuid4())]\nn = 1")
+        drawn = repl.execute("drawn = random.sample(range(10 ** 6), 5)\nrandom.random()").output
+        assert "was killed" in (repl.execute("sum(iter(int, 1))", seconds=0.1).error or "")
+        outcome = repl.execute("random.seed(1)")
+        assert outcome.note == "the worker was replaced; not rebuilt: at, ids"
+    with Sandbox() as repl:
+        repl.execute("import random\ndrawn = random.sample(range(10 ** 6), 5)")
+        assert repl.execute("random.random()").output == drawn
 
 
 def test_a_cell_that_ran_past_its_limit_is_not_run_again() -> None:
