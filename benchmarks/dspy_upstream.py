@@ -1,8 +1,7 @@
 """What the comparisons with `dspy.RLM` share: a scripted LM, and upstream's class on its interpreters.
 
-Its default is Deno, which fetches two things from the network at its first start.  `npm:pyodide` comes from a
-package registry.  Where the other, `readLines` of deno.land, cannot be had, the few lines below stand for it:
-all else is upstream's own."""
+Its default is Deno, which fetches Pyodide and a function `readLines` at its first start.  Where it does not
+get the function, the few lines below stand for it: all else is upstream's own."""
 
 from __future__ import annotations
 

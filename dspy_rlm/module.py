@@ -346,10 +346,6 @@ class Call:
 
     def finish(self, result: Result, front: Front) -> RLMPrediction:
         """The prediction; or raises what the run failed of."""
-        if self.recorder:
-            self.recorder.finish(result)
-            if self.recorder.problem:
-                logger.warning("this run is not wholly in the journal: %s", self.recorder.problem)
         prediction = self._prediction(result, front)
         failed = result.status == "error" or (front.failure is not None and result.answer is None)
         if failed and result.status != "not_found":
@@ -378,6 +374,8 @@ class Call:
         self.backend.close()
         if self.recorder:
             self.recorder.close()
+            if self.recorder.problem:
+                logger.warning("%s", self.recorder.problem)
 
     def _prediction(self, result: Result, front: Front) -> RLMPrediction:
         fields = inputs.fields_of(self.rlm.signature, result)
