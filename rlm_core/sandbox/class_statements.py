@@ -5,14 +5,16 @@ from __future__ import annotations
 import builtins
 import functools
 from typing import Any
+from xml.etree import ElementTree
 
 from .classes import Type, made_here
 from .guards import GUARDED_FORMATS
 from .names import is_dunder, is_reserved
 
-NO_BASES = (super, property, functools.cached_property)
-"""Of these each object names the attribute that it reads or writes: one of a cell's own class would do so
-for any name."""
+NO_BASES = frozenset([Type, super, property, functools.cached_property, ElementTree.Element])
+"""Of the middle three each object names the attribute that it reads or writes: one of a cell's own class
+would do so for any name.  An element compares its children while it walks them, and does not look whether
+one of a cell's own class has meanwhile taken them away."""
 
 
 def build_class(body: Any, name: str, /, *bases: Any, **keywords: Any) -> type:
@@ -27,13 +29,18 @@ def build_class(body: Any, name: str, /, *bases: Any, **keywords: Any) -> type:
             raise TypeError("an object cannot be a base class here")
     cls: type = builtins.__build_class__(body, name, *bases, **keywords)
     if isinstance(cls, type):
-        if refused := {*NO_BASES}.intersection(cls.__mro__):
-            raise TypeError(f"{refused.pop().__name__} cannot be a base class here")
+        refuse_bases(cls)
         if "__slots__" in vars(cls):
             _settle_slots(cls)
         if issubclass(cls, str):
             guard_formats(cls)
     return cls
+
+
+def refuse_bases(cls: type) -> None:
+    """Raises TypeError for a class that derives from one of `NO_BASES`, or is one."""
+    for base in NO_BASES.intersection(cls.__mro__):
+        raise TypeError(f"{base.__name__} cannot be a base class here")
 
 
 def guard_formats(cls: type) -> None:

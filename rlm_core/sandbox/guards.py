@@ -127,6 +127,8 @@ def _read_special(obj: Any, name: str) -> Any:
     if isinstance(obj, types.ModuleType) and name not in ("__name__", "__doc__"):
         raise AttributeError(f"{name} is not available")
     value = getattr(obj, name)
+    if name == "__members__":
+        return types.MappingProxyType(dict(value))  # the real one hands what is behind it to an `__eq__`
     return _initialiser(value) if name == "__init__" else _for_instances(value)
 
 

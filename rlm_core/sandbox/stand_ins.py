@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from .class_statements import guard_formats
+from .class_statements import guard_formats, refuse_bases
 from .classes import made_here
 from .guards import guarded_getattr, guarded_setattr
 from .names import GUARDED_ATTRIBUTES, REFUSED_ATTRIBUTES, SANDBOX_MODULE, is_dunder
@@ -151,6 +151,8 @@ def namedtuple(
 
 class _EnumType(enum.EnumType):
     def __new__(metacls, name: str, bases: tuple[type, ...], namespace: Any, **options: Any) -> Any:
+        for base in bases:
+            refuse_bases(base)
         for ignored in namespace.get("_ignore_", ()):
             if type(ignored) is not str or is_dunder(ignored):  # it would be taken out again
                 raise TypeError(f"{ignored!r} cannot be ignored here")

@@ -1476,3 +1476,31 @@ except Exception: pass
 dataclasses.fields(E)[0].default()
 steal('canary')
 """
+AT_THE_WALL["an enum of super"] = (
+    "import enum\nS = enum.Enum('S', [('a', (int, 1))], type=super)\nsteal('canary')"
+)
+AT_THE_WALL["an enum of cached_property"] = """
+import enum, functools
+C = enum.Enum('C', [('a', (len,))], type=functools.cached_property)
+C.a.attrname = '__reduce_ex__'
+steal('canary')
+"""
+AT_THE_WALL["a class of super by an alias"] = (
+    "import typing\nclass S(typing.Annotated[super, 1]): pass\nsteal('canary')"
+)
+AT_THE_WALL["a class of type by an alias"] = (
+    "import typing\nclass S(typing.Annotated[type, 1]): pass\nsteal('canary')"
+)
+AT_THE_WALL["an element of one's own takes the children away"] = """
+import xml.etree.ElementTree as ET
+class E(ET.Element):
+    def __eq__(self, other): return False
+steal('canary')
+"""
+AT_THE_WALL["a proxy of an enum's members hands them over"] = """
+import calendar, re
+class Take:
+    def __eq__(self, members): members['zz'] = 1; return True
+calendar.Month.__members__ == Take() if hasattr(calendar, 'Month') else None
+if hasattr(calendar, 'Month') and 'zz' in calendar.Month.__members__: steal('canary')
+"""
