@@ -65,7 +65,7 @@ class Callee:
         return key
 
     def fetch(self) -> None:
-        """Has the local model fetched, where it is that and not there yet.  Raises llm.ModelError."""
+        """Has the local model fetched and loaded, where it is that.  Raises llm.ModelError."""
         if isinstance(self.pair.model, Local):
             try:
                 self.pair.model.fetch(**self.options)

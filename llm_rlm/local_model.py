@@ -3,7 +3,10 @@ server."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +47,13 @@ class _Local:
         return self._lm(options).tokens(text)
 
     def fetch(self, **options: Any) -> None:
-        """Has its weights fetched where they are not there yet.  Raises LMCallError."""
+        """Has its weights fetched where they are not there yet, and loaded.  Raises LMCallError."""
         from rlm_core.local import Engine
 
-        Engine.find(self._lm(options))
+        lm = self._lm(options)
+        Engine.find(lm)
+        with _ctrl_c_ends_the_process():
+            Engine.get(lm)
 
     def interrupt(self) -> None:
         from rlm_core.local import Engine
@@ -130,3 +136,17 @@ def _options() -> type[llm.Options]:
         "gguf": (str | None, Field(default=None, description="Path of another model: a GGUF file")),
     }
     return create_model("Options", __base__=llm.Options, **fields)
+
+
+@contextmanager
+def _ctrl_c_ends_the_process() -> Iterator[None]:
+    """For what holds the interpreter for seconds, as loading does: a handler of Python's would have to wait."""
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
