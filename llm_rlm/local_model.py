@@ -140,7 +140,7 @@ def _options() -> type[llm.Options]:
 
 @contextmanager
 def _ctrl_c_ends_the_process() -> Iterator[None]:
-    """For what holds the interpreter for seconds, as loading does: a handler of Python's would have to wait."""
+    """For what holds the interpreter for seconds, as loading does: a handler of Python's has to wait."""
     usual = signal.getsignal(signal.SIGINT)
     if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
