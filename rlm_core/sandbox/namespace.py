@@ -38,7 +38,7 @@ EXCEPTIONS["BaseException"] = Exception  # a cell is stopped by a BaseException,
 
 UNAVAILABLE = {
     "open": "there are no files here, the input is in `context`",
-    "input": "nobody is there to answer, use llm_query",
+    "input": "nobody is there to answer, the input is in `context`",
     "eval": "use ast.literal_eval or json.loads for data, and plain code for the rest",
     "exec": "write the code in the cell",
     "compile": "write the code in the cell, re.compile makes patterns",

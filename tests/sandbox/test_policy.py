@@ -85,7 +85,7 @@ def test_a_refusal_names_the_alternative(cell: str, said: str) -> None:
         ("from re import enum", ImportError, "cannot import name 'enum' from 're' here"),
         ("import re\nre.Scanner", AttributeError, "module 're' has no 'Scanner' here"),
         ("open('x')", RuntimeError, "open() is not available: there are no files here"),
-        ("input()", RuntimeError, "use llm_query"),
+        ("input()", RuntimeError, "nobody is there to answer"),
         ("eval('1')", RuntimeError, "use ast.literal_eval or json.loads"),
         ("exit()", RuntimeError, "let the cell end"),
         ("type('X', (), {})", TypeError, "write a class statement to make a class"),
