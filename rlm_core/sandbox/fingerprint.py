@@ -10,13 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 MOST = 1_000  # values within one
-LONG = 10_000  # characters of a text; of a longer one its length and both ends are looked at
+LONG = 1_000  # characters of a text; of a longer one its length and both ends are looked at
 
-_SCALARS = frozenset([type(None), bool, int, float, complex, bytes, Decimal, date, datetime, time, timedelta])
-
-
-class _Unlike(Exception):
-    """It is too large to look at, or of a type whose own code would have to be run."""
+_SCALARS = frozenset([type(None), bool, int, float, complex, Decimal, date, datetime, time, timedelta])
 
 
 def fingerprints(names: Mapping[str, Any], of: Mapping[str, str]) -> dict[str, int]:
@@ -27,38 +23,57 @@ def fingerprints(names: Mapping[str, Any], of: Mapping[str, str]) -> dict[str, i
 
 def fingerprint(value: Any) -> int | None:
     """The same in every process.  None for what is not plain data, or is large."""
-    parts: list[str] = []
+    written = _Written()
     try:
-        _write(value, parts)
-    except (_Unlike, ValueError, RecursionError):  # ValueError: an int of too many digits
+        written.write(value)
+    except (_Unlike, ValueError, RecursionError, MemoryError):  # ValueError: an int of too many digits
         return None
-    return zlib.crc32("\0".join(parts).encode("utf-8", "surrogatepass"))
+    return written.crc
 
 
-def _write(value: Any, parts: list[str]) -> None:
-    kind = type(value)
-    parts.append(kind.__name__)
-    if len(parts) > MOST:
-        raise _Unlike
-    if kind is str:
-        parts.append(value if len(value) <= LONG else f"{len(value)} {value[:LONG]}{value[-LONG:]}")
-    elif kind in (datetime, time) and type(value.tzinfo) not in (type(None), timezone):
-        raise _Unlike
-    elif kind in _SCALARS:
-        parts.append(repr(value) if kind is not bytes else f"{len(value)} {value[:LONG]!r}{value[-LONG:]!r}")
-    elif kind in (list, tuple):
-        for item in value[:MOST]:
-            _write(item, parts)
-        parts.append(str(len(value)))
-    elif kind is dict and len(value) <= MOST:
-        for key, item in value.items():
-            _write(key, parts)
-            _write(item, parts)
-    elif kind in (set, frozenset) and len(value) <= MOST:
-        written: list[list[str]] = []
-        for item in value:
-            written.append([])
-            _write(item, written[-1])
-        parts += ["\1".join(one) for one in sorted(written)]
-    else:
-        raise _Unlike
+class _Unlike(Exception):
+    """It is too large to look at, or of a type whose own code would have to be run."""
+
+
+class _Written:
+    """The checksum of a value's parts, each with its type."""
+
+    def __init__(self) -> None:
+        self.crc, self._left = 0, MOST
+
+    def write(self, value: Any) -> None:
+        kind = type(value)
+        self._left -= 1
+        if self._left < 0:
+            raise _Unlike
+        self._add(kind.__name__)
+        if kind is str or kind is bytes:
+            self._add(f"{len(value)} {value[:LONG]!r} {value[-LONG:]!r}")
+        elif kind in (datetime, time) and type(value.tzinfo) not in (type(None), timezone):
+            raise _Unlike
+        elif kind in _SCALARS:
+            self._add(repr(value))
+        elif kind in (list, tuple, set, frozenset, dict) and len(value) <= self._left:
+            self._add(str(len(value)))
+            if kind is dict:
+                for key, item in value.items():
+                    self.write(key)
+                    self.write(item)
+            elif kind in (set, frozenset):
+                for crc in sorted(map(self._apart, value)):
+                    self._add(str(crc))
+            else:
+                for item in value:
+                    self.write(item)
+        else:
+            raise _Unlike
+
+    def _apart(self, value: Any) -> int:
+        """The checksum of a member of a set, which has no order."""
+        crc, self.crc = self.crc, 0
+        self.write(value)
+        crc, self.crc = self.crc, crc
+        return crc
+
+    def _add(self, text: str) -> None:
+        self.crc = zlib.crc32(text.encode("utf-8", "surrogatepass") + b"\0", self.crc)
