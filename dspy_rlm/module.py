@@ -294,10 +294,8 @@ class RLM(dspy.Module):  # type: ignore[misc]
         from rlm_core.journal import About, Journal, setup_of
 
         names = [str(getattr(lm, "model", "")) for lm in (self._root_lm(), configured_sub_lm(self))]
-        about = About("dspy", names[0], names[1], run.task.query, setup_of(run))
-        values = {name: context.value for name, context in run.task.inputs.items()}
-        chars = sum(context.chars for context in run.task.inputs.values())
-        return Journal(self.journal).begin(about, values, chars)
+        about = About("dspy", names[0], names[1], run.task.query, setup_of(run, self.sandbox))
+        return Journal(self.journal).begin(about, run.task.input_values, run.task.chars)
 
     def _validate_namespace(self) -> None:
         def is_reserved(name: str) -> bool:

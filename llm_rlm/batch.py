@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from llm_rlm import schema
+from llm_rlm import recording, schema
 from llm_rlm.answers import Answers, AnswersError, Told
 from llm_rlm.as_lm import CalleeLM
 from llm_rlm.report import fitting
 from rlm_core.batch import CostReached, Outcome, Remote, Row, map_runs, read
 from rlm_core.context import Context, ContextError
 from rlm_core.limits import Limits
-from rlm_core.loop import Result, Task
+from rlm_core.loop import Result, Run, Task
 from rlm_core.rlm import RLM
 from rlm_core.sandbox.protocol import SandboxUnavailable
 
@@ -38,16 +38,7 @@ class Making:
     keys: tuple[str | None, str | None] = field(default=(None, None), repr=False)  # of root and sub-model
 
     def __call__(self) -> RLM:
-        from llm_rlm import recording
-        from rlm_core.journal import Journal
-
-        settings = self.settings()
-        root, sub = CalleeLM(settings.root), CalleeLM(settings.sub)
-        rlm = _RLM(root, sub, settings.limits, settings.strategy, sandbox=settings.sandbox)
-        rlm.json_schema = self.json_schema
-        if settings.journal != "never":
-            rlm.journal = Journal(recording.path(), keep_context=settings.journal == "full")
-        return rlm
+        return _RLM(self.settings(), self.json_schema)
 
     def settings(self) -> Settings:
         """Raises click.ClickException."""
@@ -105,7 +96,20 @@ def cluster(address: str | None) -> Cluster | None:
 
 class _RLM(RLM):
     source = "map"
-    json_schema: dict[str, Any] | None = None
+
+    def __init__(self, settings: Settings, json_schema: dict[str, Any] | None):
+        super().__init__(
+            CalleeLM(settings.root),
+            CalleeLM(settings.sub),
+            settings.limits,
+            settings.strategy,
+            sandbox=settings.sandbox,
+            journal=recording.journal(settings),
+        )
+        self.settings, self.json_schema = settings, json_schema
+
+    def setup(self, run: Run) -> dict[str, Any]:
+        return recording.setup(run, self.settings, self.json_schema)
 
     def task(self, context: Context, query: str) -> Task:
         task, wanted = super().task(context, query), self.json_schema
@@ -260,7 +264,7 @@ def forecast(making: Making, rows: Iterator[Row]) -> str:
         except ContextError as error:
             problems.append(f"{row.id}: {error}")
             continue
-        chars += sum(context.chars for context in run.task.inputs.values())
+        chars += run.task.chars
         view = View(run.contract, run.strategy, run.card, run.task.query)
         first = sum(estimate_tokens(message["content"]) for message in view.messages())
         short = steps(first, SHORT, REPLY + SHORT_OUTPUT, settings.root.window or DEFAULT_WINDOW)

@@ -14,7 +14,6 @@ import llm
 from llm_rlm import schema
 from llm_rlm.callee import Callee
 from llm_rlm.errors import no_such_model
-from rlm_core.contract import Tool
 from rlm_core.home import home
 from rlm_core.journal import About, Journal, Recorder, again, setup_of
 from rlm_core.loop import Run
@@ -40,33 +39,43 @@ def begin(
 ) -> Recorder | None:
     """A recorder for a run that is about to begin, or None where the user wants none.  `question`: as lists
     show it, without the turns before."""
+    kept_in = journal(settings)
+    if kept_in is None:
+        return None
+    if not kept_in.keep_context:
+        seen = {}
+    kept = setup(run, settings, json_schema) | {
+        "question": question,
+        "seen": {name: _as_json(attachment) for name, attachment in seen.items()},
+    }
+    about = About("llm", settings.root.model_id, settings.sub.model_id, run.task.query, kept)
+    return kept_in.begin(about, run.task.input_values, run.task.chars)
+
+
+def journal(settings: Settings) -> Journal | None:
+    """The plugin's journal, or None where the user wants nothing recorded."""
     if settings.journal == "never":
         return None
-    setup = {
-        **setup_of(run),
+    return Journal(path(), keep_context=settings.journal != "no-context")
+
+
+def setup(run: Run, settings: Settings, json_schema: dict[str, Any] | None) -> dict[str, Any]:
+    """What the journal keeps of any run that the plugin makes, beside what is this kind's alone."""
+    return setup_of(run, settings.sandbox) | {
         "options": _public(settings.root.options),
         "sub_options": _public(settings.sub.options),
         "concurrency": settings.concurrency,
-        "sandbox": settings.sandbox,
         "schema": json_schema,
-        "question": question,
-        "tools": [[tool.name, tool.signature, tool.doc] for tool in run.tools],
-        "seen": {name: _as_json(attachment) for name, attachment in seen.items()},
     }
-    if settings.journal == "no-context":
-        setup["seen"] = {}
-    about = About("llm", settings.root.model_id, settings.sub.model_id, run.task.query, setup)
-    inputs = {name: context.value for name, context in run.task.inputs.items()}
-    journal = Journal(path(), keep_context=settings.journal != "no-context")
-    return journal.begin(about, inputs, sum(context.chars for context in run.task.inputs.values()))
 
 
 def made_again(about: About, inputs: Mapping[str, Any], seconds: float = 0.0) -> Run:
     """The recorded run, from its beginning.  `seconds`: of its time that are used up."""
     wanted = about.setup.get("schema")
-    task = {"schema": schema.words(wanted), "check": partial(schema.checked, schema=wanted)} if wanted else {}
-    tools = tuple(Tool(*tool) for tool in about.setup.get("tools", ()))
-    return again(about, inputs, tools, seconds, **task)
+    task: dict[str, Any] = {}
+    if wanted:
+        task = {"schema": schema.words(wanted), "check": partial(schema.checked, schema=wanted)}
+    return again(about, inputs, seconds=seconds, **task)
 
 
 def callees(about: About, key: str | None) -> tuple[Callee, Callee]:

@@ -218,7 +218,7 @@ class Turn:
         from rlm_core.sandbox.host import LocalSandbox
 
         sandbox = LocalSandbox(weak=self.settings.sandbox == "weak")
-        sandbox.start({name: context.value for name, context in self.run.task.inputs.items()})
+        sandbox.start(self.run.task.input_values)
         self.backend: Backend = sandbox
         self.recorder = recording.begin(
             self.run, self.settings, self.prompt.schema, self.seam.seen, self.seam.question

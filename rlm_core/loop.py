@@ -83,9 +83,18 @@ class Task:
     hidden: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def input_values(self) -> dict[str, Any]:
+        return {name: context.value for name, context in self.inputs.items()}
+
+    @property
     def values(self) -> dict[str, Any]:
         """What the REPL holds of it, by name."""
-        return {**{name: context.value for name, context in self.inputs.items()}, **self.hidden}
+        return {**self.input_values, **self.hidden}
+
+    @property
+    def chars(self) -> int:
+        """The length of its inputs."""
+        return sum(context.chars for context in self.inputs.values())
 
 
 @dataclass
@@ -124,8 +133,7 @@ class Run:
 
     def steps(self) -> Generator[Request[Any] | Event, Any, Result]:
         """Yields requests and events, gives the result."""
-        chars = sum(context.chars for context in self.task.inputs.values())
-        yield Started(self.path, self.task.query, chars, self.card, self._given())
+        yield Started(self.path, self.task.query, self.task.chars, self.card, self._given())
         for context in self.task.inputs.values():
             for note in context.notes:
                 yield Noted(self.path, note)

@@ -48,8 +48,8 @@ class RLM:
     sandbox   "auto": refuses to start where the operating system cannot lock the worker in; "weak": goes on
               without; or a `Backend` of your own, which is not closed here
     verbose   tells on stderr what happens
-    journal   a file that keeps every run as it happens, so that `resume` can go on with it; see
-              `rlm_core.journal`
+    journal   a file, or a `Journal`, that keeps every run as it happens, so that `resume` can go on with it;
+              see `rlm_core.journal`
     """
 
     source = "python"  # what the journal says of who made a run
@@ -63,7 +63,7 @@ class RLM:
         tools: Sequence[Callable[..., Any]] = (),
         sandbox: str | Backend = "auto",
         verbose: bool = False,
-        journal: str | Path | None = None,
+        journal: str | Path | Journal | None = None,
     ):
         for role, given in (("lm", lm), ("sub_lm", sub_lm or lm)):
             if not hasattr(given, "complete"):
@@ -83,7 +83,7 @@ class RLM:
             self.tools[name] = tool
         self.sandbox = sandbox
         self.verbose = verbose
-        self.journal = None if journal is None else _journal(Path(journal))
+        self.journal = None if journal is None else _journal(journal)
 
     def completion(self, context: Any, query: str = "") -> Result:
         """The answer to `query` about `context`; without a query the context states the task.
@@ -142,6 +142,12 @@ class RLM:
         """What a run is asked.  A subclass may ask for other fields than `answer`, or check the values."""
         return Task(query, {"context": context})
 
+    def setup(self, run: Run) -> dict[str, Any]:
+        """What the journal keeps of a run to make it again.  A subclass whose task is another keeps more."""
+        from rlm_core.journal import setup_of
+
+        return setup_of(run, self.sandbox if isinstance(self.sandbox, str) else "auto")
+
     def _drive(self, run: Run, recorder: Recorder | None) -> Iterator[Event]:
         backend, tell = self._backend(run), self._narrator()
         events = drive(run, Front(self), backend, recorder)
@@ -192,12 +198,10 @@ class RLM:
     def _recorder(self, run: Run, name: str = "") -> Recorder | None:
         if self.journal is None:
             return None
-        from rlm_core.journal import About, setup_of
+        from rlm_core.journal import About
 
-        about = About(self.source, self.lm.model, self.sub_lm.model, run.task.query, setup_of(run))
-        inputs = {name: context.value for name, context in run.task.inputs.items()}
-        chars = sum(context.chars for context in run.task.inputs.values())
-        return self.journal.begin(about, inputs, chars, name)
+        about = About(self.source, self.lm.model, self.sub_lm.model, run.task.query, self.setup(run))
+        return self.journal.begin(about, run.task.input_values, run.task.chars, name)
 
     def _backend(self, run: Run) -> Backend:
         if not isinstance(self.sandbox, str):
@@ -206,7 +210,7 @@ class RLM:
 
         backend = LocalSandbox(weak=self.sandbox == "weak")
         # behind the first LM call
-        backend.start({name: context.value for name, context in run.task.inputs.items()})
+        backend.start(run.task.input_values)
         return backend
 
     def _close(self, backend: Backend, recorder: Recorder | None) -> None:
@@ -280,10 +284,10 @@ def _result(events: Iterator[Event]) -> Result:
     raise RuntimeError("the run ended without a result")
 
 
-def _journal(path: Path) -> Journal:
+def _journal(given: str | Path | Journal) -> Journal:
     from rlm_core.journal import Journal  # brings SQLite along
 
-    return Journal(path)
+    return given if isinstance(given, Journal) else Journal(Path(given))
 
 
 def _user(prompt: str) -> Message:

@@ -24,7 +24,7 @@ RAISED = ("iterations", "tokens", "cost", "seconds")
 class About:
     """What a run is, beside its inputs.  `setup`: all that a resume needs to make it again, as plain JSON."""
 
-    source: str  # "llm", "python" or "dspy"
+    source: str  # "llm", "map", "python" or "dspy"
     model: str
     sub_model: str
     query: str
@@ -59,21 +59,28 @@ def check_source(row: Mapping[str, Any]) -> None:
         )
 
 
-def setup_of(run: Run) -> dict[str, Any]:
-    """What `again` needs to make a run again, as plain JSON."""
+def setup_of(run: Run, sandbox: str = "auto") -> dict[str, Any]:
+    """What `again` needs to make a run again, and whoever drives it: the sandbox, "auto" or "weak"."""
     return {
         "limits": asdict(run.limits),
         "strategy": strategies.to_dict(run.strategy),
         "window": run.window,
         "sub_window": run.sub_window,
+        "tools": [[tool.name, tool.signature, tool.doc] for tool in run.tools],
+        "sandbox": sandbox,
     }
 
 
 def again(
-    about: About, inputs: Mapping[str, Any], tools: tuple[Tool, ...] = (), seconds: float = 0.0, **task: Any
+    about: About,
+    inputs: Mapping[str, Any],
+    tools: tuple[Tool, ...] | None = None,
+    seconds: float = 0.0,
+    **task: Any,
 ) -> Run:
     """A recorded run, from its beginning.
 
+    tools    in place of those that it had
     seconds  of its time that are used up
     task     more fields of its `Task`"""
     setup = about.setup
@@ -88,7 +95,7 @@ def again(
         Task(about.query, {name: Context.of(value) for name, value in inputs.items()}, **task),
         budget,
         strategies.from_dict(setup["strategy"]),
-        tools,
+        tuple(Tool(*tool) for tool in setup.get("tools", ())) if tools is None else tools,
         setup["window"],
         setup["sub_window"],
         own_limits=own,

@@ -88,7 +88,7 @@ class Recorder:
         self._keeping = threading.Thread(target=self._keep_inputs, name="rlm-journal", daemon=True)
         self._keeping.start()  # compressing a long text takes seconds: beside the first LM call
 
-    def again(self, tools: tuple[Tool, ...] = (), **task: Any) -> Run:
+    def again(self, tools: tuple[Tool, ...], **task: Any) -> Run:
         """The recorded run, from its beginning."""
         return again(self.about, self.inputs, tools, self.seconds, **task)
 

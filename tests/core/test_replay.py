@@ -56,6 +56,17 @@ def test_it_comes_out_the_same(path, backend):
     assert (done.result.status, done.result.answer, done.differences) == ("answered", "<a>the magic", [])
 
 
+def test_it_knows_the_tools_that_the_run_had(tmp_path, backend):
+    def lookup(name: str) -> str:
+        return f"<{name}>"
+
+    lm = ScriptedLM(["```repl\nword = lookup(context[:9])\nSUBMIT(word)\n```"])
+    rlm = RLM(lm, tools=[lookup], journal=tmp_path / "journal.db")
+    assert rlm.completion(TEXT, "Which word?").answer == "<the magic>"
+    done = played(tmp_path / "journal.db", backend)
+    assert (done.result.answer, done.differences) == ("<the magic>", [])
+
+
 def test_it_says_where_it_differs(path, backend):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE answers SET value = CAST(replace(value, '<a>', '<A>') AS BLOB)")

@@ -18,7 +18,9 @@ import pytest
 from scripts import declare, steps
 from stub_server import Reply, StubServer, error
 
+from llm_rlm import recording
 from llm_rlm.answers import Answers, AnswersError
+from rlm_core.journal import Journal
 
 ANSWER = steps(
     "```repl\nword = context.split()[-1]\nprint(word)\nSUBMIT(llm_query(word))\n```", sub=str.upper
@@ -119,6 +121,18 @@ def test_each_answer_fits_the_schema(cli: Any, scripted: Any, work: Path) -> Non
     ]
     assert cli(*command).exit_code == 0
     assert answers(work / "out.jsonl")["a.txt"]["answer"] == {"name": "aaa", "size": 3}
+
+
+def test_a_row_is_replayed_with_its_schema_and_its_sandbox(cli: Any, scripted: Any, work: Path) -> None:
+    submit = "```repl\nprint(context)\nSUBMIT({'name': context.split()[-1], 'size': 3})\n```"
+    scripted("fake", steps("```repl\nprint(context)\nSUBMIT('three')\n```", submit))
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "a.txt", "-o", "out.jsonl"]
+    settings = ["--option", "sandbox", "weak", "--schema", "name, size int"]
+    assert cli(*command, *settings).exit_code == 0
+    result = cli("rlm", "replay", answers(work / "out.jsonl")["a.txt"]["run"])
+    assert (result.exit_code, result.stdout) == (0, '{"name": "aaa", "size": 3}\n'), result.stderr
+    (row,) = Journal(recording.path()).runs()
+    assert (row["source"], json.loads(row["setup"])["sandbox"]) == ("map", "weak")
 
 
 def test_a_row_without_an_id_takes_none_that_another_has(cli: Any, scripted: Any, work: Path) -> None:
