@@ -190,7 +190,8 @@ def run(
         tick=bar.refresh,
         broken_off=broken_off,
     )
-    stopped, began = "", time.monotonic()
+    began = time.monotonic()
+    stopped, code = "--max-cost is too little for some", 4  # where the rows end with some left over
     try:
         with bar:
             for outcome in outcomes:
@@ -201,22 +202,21 @@ def run(
     except CostReached:
         stopped = f"--max-cost of ${max_cost:g} is spent"
     except AnswersError as error:
-        stopped = str(error)
+        stopped, code = str(error), 1
     except (ClusterError, SandboxUnavailable) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        stopped = "interrupted"
+        stopped, code = "interrupted", 1
     finally:
         outcomes.close()
     left_over = total - told.rows
     click.echo(f"{told.summary()}, {time.monotonic() - began:.0f} s", err=True)
     if left_over:
-        why = stopped or "--max-cost is too little for some"
         where = f"{left_over:,} rows are left"
         if begun.tokens:
             where += f", {begun.rows:,} of them begun, for {begun.tokens:,} tokens, {begun.dollars()}"
-        click.echo(f"Stopped: {why}; {where}. The same command goes on with them.", err=True)
-        raise click.exceptions.Exit(4 if "--max-cost" in why else 1)
+        click.echo(f"Stopped: {stopped}; {where}. The same command goes on with them.", err=True)
+        raise click.exceptions.Exit(code)
     if told.statuses["error"]:
         click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
         raise click.exceptions.Exit(1)

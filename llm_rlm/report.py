@@ -51,14 +51,13 @@ def closing(result: Result) -> list[str]:
 
 def stopped(result: Result) -> str:
     """Why a run ended before its answer, and what raises the limit."""
-    limit, _, more = result.reason.partition("; ")
     best = "no answer was found so far" if result.answer is None else "the answer is the best so far"
     raised = (
-        f"-o max_{limit} raises it, with llm rlm resume too"
-        if f"max_{limit}" in RLMOptions.model_fields
+        f"-o max_{result.limit} raises it, with llm rlm resume too"
+        if f"max_{result.limit}" in RLMOptions.model_fields
         else ""
     )
-    return "; ".join(filter(None, (f"Stopped by the limit of {limit}", more, best, raised)))
+    return "; ".join(filter(None, (f"Stopped by the limit of {result.reason}", best, raised)))
 
 
 def trace(result: Result) -> dict[str, Any]:

@@ -285,7 +285,7 @@ def _outcome(result: Result, failed: bool) -> Outcome:
     """`failed`: whether the last call of the root model failed, rather than the model itself."""
     status = result.status
     if status == "limit":
-        named = "timeout" if result.reason.startswith("seconds") else "budget"
+        named = "timeout" if result.limit == "seconds" else "budget"
     elif status == "error":
         named = "error" if failed else "gave_up"
     else:

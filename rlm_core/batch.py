@@ -153,10 +153,7 @@ def perform(rlm: RLM, row: Row, cost: float | None, run: str = "") -> Outcome:
         raise
     except SandboxError as error:
         return Outcome.failed(row, f"the sandbox failed: {error}")
-    outcome = Outcome.of(row, result, run)
-    return replace(
-        outcome, unpaid=(result.status, result.reason) == ("limit", "cost") and cost != rlm.limits.cost
-    )
+    return replace(Outcome.of(row, result, run), unpaid=result.limit == "cost" and cost != rlm.limits.cost)
 
 
 def run_id(name: str, row: Row, rlm: RLM) -> str:

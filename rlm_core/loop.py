@@ -45,7 +45,8 @@ class Result:
     answer      the submitted value; the whole dict where there are several fields; None where there is none
     status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer
                 so far or None; error; cancelled
-    reason      why, in a line: the limit's name, the error, what NOT_FOUND was told
+    limit       the name of the limit that ended it, "" where none did
+    reason      why, in a line, for people: the limit's name, the error, what NOT_FOUND was told
     unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed
                 or returned, or no code had run when it was given
     usage       by role, depth and model;  `trajectory`: the turns;  `seconds`: wall time
@@ -58,6 +59,7 @@ class Result:
     usage: RunUsage = field(default_factory=RunUsage)
     trajectory: tuple[Turn, ...] = ()
     seconds: float = 0.0
+    limit: str = ""
 
 
 # ---- the task ----------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ class Run:
                 return result
             if self.bad_turns >= self.limits.errors:
                 if reply.step.code:
-                    return (yield from self._last_ask(turn + 1, "errors: the same code failed as before"))
+                    return (yield from self._last_ask(turn + 1, "errors", ": the same code failed as before"))
                 return self.result("error", f"{self.bad_turns} replies in a row held no code to run")
         return (yield from self._last_ask(self.limits.iterations + 1, "iterations"))
 
@@ -198,7 +200,9 @@ class Run:
         yield self._record(step, done, said, turn)
         return None
 
-    def _last_ask(self, turn: int, limit: str) -> Generator[Request[Any] | Event, Any, Result]:
+    def _last_ask(
+        self, turn: int, limit: str, more: str = ""
+    ) -> Generator[Request[Any] | Event, Any, Result]:
         """A limit ends the steps: one last answer is asked for, with everything still in the prompt."""
         variables = ", ".join(f"{name} ({what})" for name, what in self.variables.items())
         closing = self.wording.last.format(
@@ -208,7 +212,7 @@ class Run:
         )
         reply = yield from self._ask(turn, closing)
         if isinstance(reply, Failed):
-            return self.result("limit", f"{limit}; the last ask failed: {reply.error}")
+            return self.limited(limit, f"{more}; the last ask failed: {reply.error}")
         step = reply.step
         done = Done("", None, reply.submission)
         if not reply.submission:
@@ -226,8 +230,8 @@ class Run:
                 settled = self._settled(done.submitted, values)
                 if settled.status == "not_found":
                     return settled
-                return replace(settled, status="limit", reason=limit)
-        return self.result("limit", limit)
+                return replace(settled, status="limit", reason=f"{limit}{more}", limit=limit)
+        return self.limited(limit, more)
 
     def _given(self) -> str:
         """The text that a child was given."""
@@ -475,6 +479,10 @@ class Run:
             answer = values
         turns = tuple(self.history.turns)
         return Result(answer, status, reason, False, self.budget.usage, turns, self.budget.seconds)
+
+    def limited(self, limit: str, more: str = "") -> Result:
+        """The result as of now, of a run that a limit ends.  `more`: what else there is to say of it."""
+        return replace(self.result("limit", f"{limit}{more}"), limit=limit)
 
 
 LOOKING = ("grep", "chunks", "data")  # helpers that look into the inputs

@@ -142,7 +142,7 @@ class Tree:
             elif self.budget.latched:
                 if self._lingers(self.budget.latched):
                     return
-                self.stop("limit", self.budget.latched.limit)
+                self._finish(self.root, self.root.run.limited(self.budget.latched.limit))
             elif self._steps:
                 self._step(*self._steps.popleft())
             elif (job := self._next()) is not None:

@@ -108,6 +108,13 @@ def test_a_batch_never_spends_more_than_its_cost(workers: int):
     assert all(outcome.unpaid for outcome in outcomes if outcome.status == "limit")
 
 
+def test_what_the_batchs_cost_ended_is_unpaid_whatever_else_there_is_to_say_of_it():
+    misfit = "```repl\nprint(context)\nSUBMIT(None)\n```"
+    (outcome,) = map_runs(rows(1), RLM(ScriptedLM([misfit, ANSWER], price=0.02)), workers=1, max_cost=0.03)
+    assert outcome.reason.startswith("cost; the answer does not fit")
+    assert (outcome.status, outcome.unpaid) == ("limit", True)
+
+
 def test_the_same_call_again_goes_on_where_a_batch_was_broken_off(tmp_path: Path):
     scripted = lm()
     rlm = RLM(scripted, journal=tmp_path / "journal.db")

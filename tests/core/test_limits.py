@@ -175,6 +175,7 @@ def test_each_limit_ends_the_run_with_its_own_reason_and_the_answer_so_far(reaso
         asking = "```repl\nprint(1)\n```"
     result, _ = counting([guess, *[asking] * 3], [], sub_calls=None, **limits)
     assert (result.status, result.reason, result.answer) == ("limit", reason, "a guess"), result
+    assert result.limit == reason
 
 
 def test_too_many_replies_without_code_end_the_run():

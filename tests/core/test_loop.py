@@ -203,6 +203,7 @@ def test_a_partial_answer_that_does_not_fit_is_said_not_to():
     play.replies.append("no idea")
     result = play.play()
     assert (result.status, result.answer) == ("limit", "no idea")
+    assert result.limit == "iterations"
     assert result.reason == "iterations; the answer does not fit: answer must be an integer"
 
 
@@ -282,6 +283,7 @@ def test_code_that_fails_as_before_ends_the_run_with_one_last_answer():
     play = stage([*map(repl, codes), "no idea"], {"boom": failed}, limits=Limits(errors=2))
     result = play.play()
     assert (result.status, result.answer, len(result.trajectory)) == ("limit", "no idea", len(codes) + 1)
+    assert result.limit == "errors"
     assert result.reason == "errors: the same code failed as before"
 
 
