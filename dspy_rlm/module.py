@@ -345,7 +345,8 @@ class Call:
     def finish(self, result: Result, front: Front) -> RLMPrediction:
         """The prediction; or raises what the run failed of."""
         prediction = self._prediction(result, front)
-        failed = result.status == "error" or (front.failure is not None and result.answer is None)
+        unanswered = all(prediction[name] is None for name in self.rlm.signature.output_fields)
+        failed = result.status == "error" or (front.failure is not None and unanswered)
         if failed and result.status != "not_found":
             raise front.failure or self._error(result)
         if self.trace is not None:
@@ -376,12 +377,17 @@ class Call:
                 logger.warning("%s", self.recorder.problem)
 
     def _prediction(self, result: Result, front: Front) -> RLMPrediction:
-        fields = inputs.fields_of(self.rlm.signature, result)
+        answered = result
+        if result.status != "answered" and self.run.judge.misfit:  # never a value of another type in a field
+            answered = replace(result, answer=None)
+        fields = inputs.fields_of(self.rlm.signature, answered)
         return RLMPrediction.of(result, fields, front.extracted, self.run.contract)
 
 
 def _other_limits(limits: Limits | None) -> Limits:
-    limits = limits or Limits()
+    limits = Limits() if limits is None else limits
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits={limits!r}: must be a Limits, such as Limits(cost=1.0)")
     for name, argument in (
         ("iterations", "max_iters"),
         ("sub_calls", "max_llm_calls"),

@@ -14,18 +14,19 @@ class RLMPrediction(dspy.Prediction):  # type: ignore[misc]
     """The output fields, `trajectory` and `final_reasoning`, as upstream gives them.
 
     No fields: `run`, the `rlm_core.loop.Result` with status, reason, unverified, usage, trajectory and
-    seconds; `contract`, what the root LM was told beside its instructions."""
+    seconds; `contract`, what the root LM was told beside its instructions.  An output field of such a name
+    goes before it."""
 
     _run: Result | None = None
     _contract: str = ""
 
     @property
-    def run(self) -> Result | None:
-        return self._run
+    def run(self) -> Any:
+        return self._store.get("run", self._run)
 
     @property
-    def contract(self) -> str:
-        return self._contract
+    def contract(self) -> Any:
+        return self._store.get("contract", self._contract)
 
     @classmethod
     def of(cls, result: Result, fields: dict[str, Any], extracted: bool, contract: str = "") -> RLMPrediction:

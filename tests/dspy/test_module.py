@@ -14,6 +14,7 @@ import pytest
 from dspy.predict.rlm import RLM as Upstream
 from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
 from dspy.utils.dummies import DummyLM
+from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import RLM, install
 from tests.dspy.scripted import Script, code
@@ -265,6 +266,19 @@ def test_extract_answers_when_the_iterations_are_used_up() -> None:
     assert prediction.answer == 7
     assert prediction.run.status == "limit"
     assert len(prediction.trajectory) == 1
+
+
+def test_no_value_of_another_type_is_ever_in_a_field() -> None:
+    """All submissions are of a wrong type, and so is what `extract` says."""
+    lm = Script([*code("SUBMIT('abc')", "SUBMIT(['abc'])"), "no number", "no number"])
+    with dspy.context(lm=lm), pytest.raises(AdapterParseError) as raised:
+        RLM("context -> n: int", max_iters=2)(context="a")
+    assert raised.value.partial.n is None
+
+
+def test_an_output_field_may_be_called_as_what_a_prediction_has_beside_them() -> None:
+    prediction = run(RLM("context -> run, contract"), "SUBMIT('a', 'b')", context="abc")
+    assert (prediction.run, prediction.contract) == ("a", "b")
 
 
 # ---- tools
