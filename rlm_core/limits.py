@@ -1,9 +1,10 @@
 """`Limits`, and the one `Budget` that a whole tree of calls shares.
 
-Everything is reserved before it is sent.  Sub-calls *refuse*: the code that asked gets an error it can
-handle, and the run goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and
-the run ends with what it has.  The thread that steps the tree touches a budget, and those of sub-agents
-(`rlm_core.delegates`): one lock.
+Sub-calls and the tokens of prompts are reserved before a call is sent; what a reply takes, and what it costs,
+is counted when it comes.  Sub-calls *refuse*: the code that asked gets an error it can handle, and the run
+goes on.  Tokens, cost and seconds *latch*: once one is reached nothing more is sent, and the run ends with
+what it has.  Sub-agents (`rlm_core.delegates`) count on threads of their own, beside the one that steps the
+tree: hence the lock.
 """
 
 from __future__ import annotations

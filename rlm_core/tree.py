@@ -2,7 +2,8 @@
 
 `ready()` steps every run that can be stepped and gives events, and jobs for a driver to perform, in any order
 and place it likes; `settle(job, value)` takes what came of one.  Batches, children, the budget, the journal,
-the rebuilding of a lost worker, stopping: all here, once, on one thread, without a lock.
+the rebuilding of a lost worker, stopping: all here, once, without a lock.  One thread at a time may call a
+tree: the driver's, and after the end those on which late answers come, one after the other.
 
 A call's key is (path of the run, number of its request, slot in its batch).  A run is deterministic in what
 it is sent, so a record of what came of calls lets a run go on where another ended: its code runs again, and

@@ -34,7 +34,6 @@ QUESTIONS = ("lookup", "rare", "lacking", "filter", "nested", "sum", "mean", "ar
 FLAWS = ("none", "truncated", "duplicate_key", "nan", "comma")
 CATEGORIES = ["tools", "toys", "books", "garden", "kitchen", "music", "sports", "lighting"]
 FIELDS = ("id", "name", "category", "city", "quantity", "price", "weight", "stock", "rating", "year")
-PATHS = (*FIELDS, "supplier.name", "supplier.address.zip", "supplier.address.floor")
 RARE = "recall_code"
 NUMERIC = ("quantity", "price", "weight", "stock", "rating", "year", "supplier.address.floor")
 CHARS = {"json": 250, "jsonl": 250, "csv": 82, "xml": 322, "log": 234}

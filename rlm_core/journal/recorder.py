@@ -169,7 +169,7 @@ class Recorder:
             self.fail(error)
 
     def _write(self, statement: str, *parameters: Any) -> None:
-        if self.problem or not self._path.exists():
+        if self.problem or not self._path.exists():  # deleted under way: the user wants it forgotten
             return
         try:
             with self._lock, self._connection() as db:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ class Table(SandboxSerializable):
 
     def rlm_preview(self, max_chars: int = 500) -> str:
         return "a table of one row"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_journal_that_cannot_be_written_is_told_once(fails: bool, tmp_path: Path, caplog: Any) -> None:
+    (tmp_path / "file").touch()
+    lm = Script([] if fails else code("SUBMIT(context)"))  # with nothing to say the run raises
+    rlm = RLM("context, query -> answer", journal=tmp_path / "file" / "j.db")
+    with dspy.context(lm=lm), pytest.raises(Exception) if fails else nullcontext():  # noqa: PT011
+        assert rlm(context="abc", query="?").answer == "abc"
+    told = [record.getMessage() for record in caplog.records if "journal" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].count("in the journal") == 1
 
 
 @pytest.mark.parametrize("factory", [None, LocalInterpreter])
