@@ -22,6 +22,8 @@ from rlm_core.journal import Journal
 from rlm_core.strategies import Strategy
 from rlm_core.views import Turn
 
+SOURCES = ("llm", "map", "python", "dspy")  # who may have made a recorded run
+
 
 def strategy_of(program: dspy.Module, name: str = "optimized") -> Strategy:
     """What was optimized of an RLM, or of the one RLM in a program: instructions and demos.
@@ -70,11 +72,13 @@ def examples_from_runs(
 
     journal  the file; the home folder's where None
     status   of the runs to take
-    source   "llm", "python" or "dspy": who ran them; all where None
+    source   one of SOURCES, who ran them; all where None
 
     A context is a `Kept`: a reference into the journal that is read when the program runs, so that no prompt
     of an optimizer and no saved file holds it.  A run's answer is what it submitted; whether that is right
-    only you can tell.  Raises JournalError."""
+    only you can tell.  Raises JournalError; ValueError for another source."""
+    if source not in (None, *SOURCES):
+        raise ValueError(f"source={source!r}: must be one of {', '.join(SOURCES)}, or None")
     kept = Journal(Path(journal) if journal is not None else home() / "journal.db")
     wanted = tuple(status)
     marks = ", ".join("?" * len(wanted))

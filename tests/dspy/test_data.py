@@ -131,3 +131,5 @@ def test_a_dspy_run_is_recorded_too(tmp_path: Path) -> None:
         {"reasoning": "", "code": "SUBMIT(context)", "output": ""},
     ]
     assert examples_from_runs(tmp_path / "j.db", source="llm") == []
+    with pytest.raises(ValueError, match="must be one of"):
+        examples_from_runs(tmp_path / "j.db", source="j.db")
