@@ -43,7 +43,7 @@ def test_a_journal_that_cannot_be_written_is_told_once(fails: bool, tmp_path: Pa
     rlm = RLM("context, query -> answer", journal=tmp_path / "file" / "j.db")
     with dspy.context(lm=lm), pytest.raises(Exception) if fails else nullcontext():  # noqa: PT011
         assert rlm(context="abc", query="?").answer == "abc"
-    told = [record.getMessage() for record in caplog.records if "journal" in record.getMessage()]
+    told = [said for record in caplog.records if "in the journal" in (said := record.getMessage())]
     assert len(told) == 1
     assert told[0].count("in the journal") == 1
 
