@@ -18,7 +18,7 @@ from dspy.adapters.utils import get_annotation_name, parse_value, translate_fiel
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 
 from dspy_rlm.references import Reference
-from rlm_core.context import Context
+from rlm_core.context import TOO_DEEP, Context, ContextError
 from rlm_core.loop import Result, Task
 
 QUESTIONS = ("query", "question")
@@ -95,12 +95,15 @@ def own_instructions(signature: type[dspy.Signature]) -> str:
 
 def context(value: Any) -> Context:
     """A reference is read, None and bytes stay what they are; all else as `Context.of`, once it is plain.  Of
-    what sets itself up in the REPL, the preview."""
+    what sets itself up in the REPL, the preview.  Raises ContextError."""
     if isinstance(value, Context):
         return value
     if isinstance(value, SandboxSerializable):
         value = value.rlm_preview()
-    value = plain(value.read() if isinstance(value, Reference) else value)
+    try:
+        value = plain(value.read() if isinstance(value, Reference) else value)
+    except RecursionError:
+        raise ContextError(TOO_DEEP) from None
     if value is None or isinstance(value, bytes):
         return Context(value, len(value or b"None"))
     return Context.of(value)

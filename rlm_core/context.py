@@ -17,6 +17,7 @@ from rlm_core.decoding import DocumentError, decode
 from rlm_core.grounding import occurs
 
 MAX_DEPTH = 100  # levels of nesting, as many as values may have in the REPL
+TOO_DEEP = f"the context is nested more than {MAX_DEPTH} levels deep, or holds itself"
 
 
 class ContextError(ValueError):
@@ -87,7 +88,7 @@ def _survey(value: Any) -> tuple[int, bool]:
     while batches:
         batch, depth = batches.pop()
         if depth > MAX_DEPTH:
-            raise ContextError(f"the context is nested more than {MAX_DEPTH} levels deep, or holds itself")
+            raise ContextError(TOO_DEEP)
         kinds = set(map(type, batch))
         for kind in kinds:
             some: Sequence[Any] = batch if len(kinds) == 1 else [item for item in batch if type(item) is kind]

@@ -17,6 +17,7 @@ from dspy.utils.dummies import DummyLM
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import RLM, install
+from rlm_core import ContextError
 from tests.dspy.scripted import Script, code
 
 
@@ -173,10 +174,15 @@ def test_values_that_are_no_text_cross(value: Any, seen: str) -> None:
     )
 
 
-def test_what_cannot_cross_is_refused_before_anything_is_sent() -> None:
+ROUND: list[Any] = [1]
+ROUND.append({"again": (ROUND,)})
+
+
+@pytest.mark.parametrize(("thing", "why"), [(object(), "is a object"), (ROUND, "or holds itself")])
+def test_what_cannot_cross_is_refused_before_anything_is_sent(thing: Any, why: str) -> None:
     lm = Script([])
-    with dspy.context(lm=lm), pytest.raises(ValueError, match="the context is a object"):
-        RLM("thing -> answer")(thing=object())
+    with dspy.context(lm=lm), pytest.raises(ContextError, match=why):
+        RLM("thing -> answer")(thing=thing)
     assert lm.sent == []
 
 
