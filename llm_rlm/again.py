@@ -20,6 +20,7 @@ from rlm_core.narrate import Narrator
 from rlm_core.replay import replay
 from rlm_core.sandbox.host import LocalSandbox
 from rlm_core.sandbox.protocol import SandboxError
+from rlm_core.terminal import safe
 
 
 def resumed(
@@ -54,7 +55,7 @@ def resumed(
     if text:
         click.echo(text)
     for line in closing(result):
-        click.echo(line, err=True)
+        click.echo(safe(line), err=True)
     raise click.exceptions.Exit(CODES[result.status])
 
 
@@ -115,7 +116,7 @@ def replayed(journal: Journal, name: str) -> None:
         backend.close()
     click.echo(text_of(done.result, told.setup.get("schema")))
     for difference in done.differences:
-        click.echo(difference, err=True)
+        click.echo(safe(difference), err=True)
     if done.differences:
         raise click.exceptions.Exit(1)
     click.echo("Everything came out as it is recorded.", err=True)

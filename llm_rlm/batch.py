@@ -22,6 +22,7 @@ from rlm_core.limits import Limits
 from rlm_core.loop import Result, Run, Task
 from rlm_core.rlm import RLM
 from rlm_core.sandbox.protocol import SandboxUnavailable
+from rlm_core.terminal import safe
 
 if TYPE_CHECKING:
     from llm_rlm.settings import Settings
@@ -237,7 +238,7 @@ def _survey(rows: Iterator[Row], answers: Answers) -> int:
                 "Give another -o FILE"
             )
     if problem and not asked:
-        raise click.ClickException(f"no row of the questions can be asked; the first: {problem}")
+        raise click.ClickException(f"no row of the questions can be asked; the first: {safe(problem)}")
     return count
 
 
@@ -280,7 +281,7 @@ def forecast(making: Making, rows: Iterator[Row]) -> str:
         f"sub-calls   {facts(settings.sub)}" if settings.sub is not settings.root else "",
         f"short runs  {code_alone} (code alone)",
         f"            {all_read} (and all of it read once)",
-        *(f"problem     {problem}" for problem in problems[:10]),
+        *(f"problem     {safe(problem)}" for problem in problems[:10]),
         "Nothing was sent.",
     ]
     return "\n".join(filter(None, lines))

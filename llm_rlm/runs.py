@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rlm_core.terminal import safe_json
+
 if TYPE_CHECKING:
     from rlm_core.journal import Journal
 
@@ -83,7 +85,7 @@ def runs(
         values.append(status)
     rows = [_row(journal, row) for row in journal.runs(count or -1, " AND ".join(where), *values)]
     rows = [row for row in rows if status in (None, row["status"])]
-    click.echo(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else table(rows))
+    click.echo(safe_json(json.dumps(rows, indent=2, ensure_ascii=False)) if as_json else table(rows))
 
 
 def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
@@ -169,11 +171,11 @@ def export(journal: Journal, run: str) -> None:
     import msgspec
 
     row = journal.run(run)
-    click.echo(json.dumps({"type": "Run", **_row(journal, row)}, ensure_ascii=False))
+    click.echo(safe_json(json.dumps({"type": "Run", **_row(journal, row)}, ensure_ascii=False)))
     for at, number, event in journal.events(row["id"]):
         fields = msgspec.to_builtins(event, enc_hook=str)
         told = {"type": type(event).__name__, "at": at, "number": number, **fields}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(safe_json(json.dumps(told, ensure_ascii=False)))
 
 
 @click.command(name="rm")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import click
 
 from rlm_core.lms import Usage
+from rlm_core.terminal import safe
 from rlm_core.trace import Call, Step, Trace
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last turn text around
 CALLS = 10  # of a step, where not all are shown
 UNASKED = "(the text states the task)"
 LINES, CHARS = 30, 100  # of an output; of one end of a sub-call
@@ -27,7 +26,7 @@ def table(rows: Iterable[Row]) -> str:
     for row in rows:
         counts = (str(row["steps"] or 0), str(row["calls"] or 0), f"{_tokens(row):,}")
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["started"]))
-        about = (row["id"], when, row["model"], row["status"])
+        about = (row["id"], when, safe(row["model"]), row["status"])
         lines.append((*about, *counts, dollars(row["cost"]), duration(row["seconds"]), row["query"]))
     widths = [max(len(line[column]) for line in lines) for column in range(9)]
     numbers = range(4, 9)
@@ -52,7 +51,7 @@ class Show:
         models = row["model"] + ("" if row["sub_model"] == row["model"] else f" and {row['sub_model']}")
         head = [
             f"{_bold(row['id'])}  {_status(row['status'])} after {duration(row['seconds'])}, {spent}",
-            f"{models} about {row['chars']:,} characters",
+            f"{safe(models)} about {row['chars']:,} characters",
             safe(row["query"] or UNASKED),
         ]
         answer = row["answer"]
@@ -82,7 +81,7 @@ class Show:
 
     def _step(self, step: Step) -> list[str]:
         asking = step.asking
-        told = f"{asking.model}, {_call(asking)}" if asking else "not answered"
+        told = f"{safe(asking.model)}, {_call(asking)}" if asking else "not answered"
         lines = [f"{_bold(f'step {step.turn}')}  {told}"]
         if asking and asking.error:
             lines.append(click.style(f"! {safe(asking.error)}", fg="red"))
@@ -122,11 +121,6 @@ class Show:
             return lines
         half = LINES // 2
         return [*lines[:half], _dim(f"... {len(lines) - 2 * half:,} lines (--full)"), *lines[-half:]]
-
-
-def safe(text: str) -> str:
-    """Without what a terminal would obey: texts come from contexts and models."""
-    return CONTROL.sub("�", text)
 
 
 def highlighted(code: str) -> list[str]:

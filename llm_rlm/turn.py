@@ -27,6 +27,7 @@ from rlm_core.lms import Completion, LMCallError, Message
 from rlm_core.loop import DEFAULT_WINDOW, Result, Run, Task
 from rlm_core.narrate import Narrator
 from rlm_core.sandbox.protocol import Backend, SandboxError
+from rlm_core.terminal import safe
 
 if TYPE_CHECKING:
     from llm_rlm.family import _Twin
@@ -262,7 +263,7 @@ class Turn:
         """A line for the user of the command line, whether reasoning is shown or not."""
         if text and exits.in_command_line():
             self.progress.hold()
-            click.echo(text, err=True)
+            click.echo(safe(text), err=True)
 
     # ---- when it is over
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_core.lms import LMCallError, Usage
+from rlm_core.terminal import safe
 
 
 @dataclass(slots=True)
@@ -172,6 +173,6 @@ def _number(value: str | None) -> float | None:
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """`text` as one line of at most `most` characters."""
-    line = " ".join(text.split())
+    """`text` as one line of at most `most` characters, fit for a terminal."""
+    line = safe(" ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"

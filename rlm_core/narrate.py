@@ -13,6 +13,7 @@ from rlm_core.events import (
     SubCalling,
     ToolUsed,
 )
+from rlm_core.terminal import safe
 
 MAX_LINES = 12  # of a step's output
 
@@ -28,9 +29,9 @@ class Narrator:
         self._failure = ""  # of the root model's last call
 
     def tell(self, event: Event) -> str:
-        """Text to write as it is, or ""."""
+        """Text to write to a terminal as it is, or ""."""
         before = "\n" if self._open and not isinstance(event, Chunk) else ""
-        text = before + self._told(event)
+        text = before + safe(self._told(event))
         if text:
             self._open = isinstance(event, Chunk) and not text.endswith("\n")
         return text
@@ -43,7 +44,7 @@ class Narrator:
                 return f"{pad}[{_place(event)}step {event.turn}]\n"
             case Chunk():
                 self._streamed = True
-                return event.text
+                return event.text.removesuffix("\r")  # half of a line end
             case Replied():
                 if event.error and self.end_apart and not event.path:
                     self._failure = event.error

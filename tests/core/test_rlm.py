@@ -281,6 +281,15 @@ def test_verbose_tells_on_stderr_and_nothing_on_stdout(capsys):
     assert "The magic number is 4711." in err
 
 
+def test_verbose_tells_nothing_that_a_terminal_would_obey(capsys):
+    said = "caf\xe9\t\x1b]0;owned\x07\x9b2J\u202e\rover\r\n"
+    lm = ScriptedLM([said + repl(f"print({said!r})", f"raise ValueError({said!r})"), repl("NOT_FOUND()")])
+    RLM(lm, verbose=True).completion(HAYSTACK, "?")
+    err = capsys.readouterr().err
+    assert err.count("caf\xe9\t") == 3  # in prose, output and error
+    assert not {*"\x1b\x07\x9b\u202e\r"} & set(err)
+
+
 @both
 def test_a_journal_keeps_the_run_and_resume_pays_for_nothing_twice(mode, tmp_path):
     path = tmp_path / "journal.db"

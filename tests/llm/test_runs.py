@@ -204,6 +204,25 @@ def test_what_a_terminal_would_obey_is_taken_out(cli: Any, ask: Any) -> None:
     assert "\x1b]" not in shown
 
 
+def test_nothing_that_a_terminal_would_obey_reaches_it(cli: Any, scripted: Any) -> None:
+    obeyed = "\x1b]0;owned\x07\x9b2J\u202e\rover"
+    evil = f"{obeyed}\n```repl\n# {obeyed!r}\nprint({obeyed!r})\nprint(llm_query('a'))\n1 / 0\n```"
+    failing = f"```repl\nprint(context[:9])\nraise ValueError({obeyed!r})\n```"
+    chats = scripted("base", script(evil, failing, f"```repl\nNOT_FOUND({obeyed!r})\n```", sub=obeyed))
+    asked = cli("-m", "rlm-base", "What is the magic word?", input=TEXT)
+    assert "owned" in asked.stderr
+    told = [asked.stderr]
+    told += [cli("rlm", *arguments).output for arguments in (["show"], ["show", "--full"], ["runs"])]
+    as_json = cli("rlm", "runs", "--json").stdout
+    told += [as_json, exported := cli("rlm", "export").stdout]
+    assert not {*"\x1b\x07\x9b\u202e\r"} & set("".join(told))
+    # the model reads it as it is, and so does who reads the JSON
+    assert obeyed in chats[-1][-3][1]
+    assert json.loads(as_json)[0]["answer"] is None
+    steps = [event for event in map(json.loads, exported.splitlines()) if event["type"] == "Stepped"]
+    assert obeyed in steps[0]["output"]
+
+
 def test_a_page_that_cannot_be_written_is_said(cli: Any, ask: Any, tmp_path: Path) -> None:
     ask()
     result = cli("rlm", "view", "--no-open", "-o", str(tmp_path / "none" / "run.html"))
