@@ -64,6 +64,8 @@ def _drive(run: Run, front: Front, recorder: Recorder, progress: Progress, weak:
     events = drive(run, front, backend, recorder)
     narrator = Narrator(end_apart=True)
     try:
+        for callee in (front.root, front.sub):
+            callee.fetch()
         with progress:
             while True:
                 progress.release()
@@ -77,7 +79,7 @@ def _drive(run: Run, front: Front, recorder: Recorder, progress: Progress, weak:
                     progress.hold()
                     progress.wrote(text)
                     click.echo(click.style(text, dim=True), nl=False, err=True)
-    except SandboxError as error:
+    except (SandboxError, llm.ModelError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo(f"Cancelled. Spent: {spent(run.budget.usage, run.budget.seconds)}.", err=True)

@@ -65,17 +65,19 @@ class Callee:
         return key
 
     def fetch(self) -> None:
-        """Has the local model fetched and loaded, where it is that.  Raises llm.ModelError."""
+        """Has the local model fetched and loaded, where it is that; for the main thread, where Ctrl-C is felt
+        meanwhile.  Raises llm.ModelError."""
         if isinstance(self.pair.model, Local):
             try:
                 self.pair.model.fetch(**self.options)
             except LMCallError as error:
                 raise llm.ModelError(str(error)) from None
 
-    def interrupt(self) -> None:
-        """Ctrl-C has ended the run: a call of the local model that goes on need not be waited for."""
+    def interrupt(self, code: int = 1) -> None:
+        """Ctrl-C has ended what ran: a call of the local model that goes on need not be waited for when the
+        process exits, with `code`."""
         if isinstance(self.pair.model, Local):
-            self.pair.model.interrupt()
+            self.pair.model.interrupt(code)
 
     def sees(self, attachment: llm.Attachment) -> bool:
         return attachment.resolve_type() in self.pair.model.attachment_types

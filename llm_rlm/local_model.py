@@ -55,10 +55,10 @@ class _Local:
         with _ctrl_c_ends_the_process():
             Engine.get(lm)
 
-    def interrupt(self) -> None:
+    def interrupt(self, code: int) -> None:
         from rlm_core.local import Engine
 
-        Engine.interrupted.set()
+        Engine.interrupted = code
 
     def _lm(self, options: dict[str, Any]) -> LocalLM:
         from rlm_core.local import LocalLM

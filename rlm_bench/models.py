@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_core.limits import Budget, Limits, RunUsage
 from rlm_core.lms import LM, Completion, Message, ScriptedLM, Usage, estimate_tokens
 from rlm_core.loop import DEFAULT_WINDOW
+
+if TYPE_CHECKING:
+    from llm_rlm.callee import Callee
 
 
 class ModelNotFound(ValueError):
@@ -74,6 +77,31 @@ def _found(model: Model) -> LM:
     except (llm.ModelError, click.ClickException) as error:
         raise ModelNotFound(str(error).removeprefix("-o sub_model: ").removeprefix("-o sub_model ")) from None
     return CalleeLM(callee)
+
+
+def fetch(*lms: LM) -> None:
+    """Has the local model loaded, where they are that, on this thread: in others Ctrl-C would wait for it.
+    Raises ModelNotFound."""
+    import llm
+
+    for callee in _callees(lms):
+        try:
+            callee.fetch()
+        except llm.ModelError as error:
+            raise ModelNotFound(str(error)) from None
+
+
+def interrupt(*lms: LM, code: int) -> None:
+    """Ctrl-C: no call of the local model is waited for when the process exits, with `code`."""
+    for callee in _callees(lms):
+        callee.interrupt(code)
+
+
+def _callees(lms: Iterable[LM]) -> Iterator[Callee]:
+    for lm in lms:
+        callee = getattr(lm, "callee", None)
+        if callee is not None:
+            yield callee
 
 
 class Metered:

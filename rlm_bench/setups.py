@@ -13,11 +13,13 @@ import click
 from rlm_bench import methods, options, report, rows, runner
 from rlm_bench.forecast import forecast
 from rlm_bench.methods import Settings
-from rlm_bench.models import SCRIPTED, Model, counter
+from rlm_bench.models import SCRIPTED, Model, counter, fetch, interrupt
 from rlm_bench.progress import Progress
 from rlm_bench.samples import SUITE_VERSION
 from rlm_bench.telling import say, width
 from rlm_core.ray_pool import Cluster
+
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
 class Setup:
@@ -61,6 +63,8 @@ class Setup:
                 click.echo(
                     f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
                 )
+                if todo and not cluster and any(map(methods.needs_model, self.methods)):
+                    fetch(self.root, self.sub)
                 with Progress(tally) as progress:
 
                     def keep(row: rows.Row) -> None:
@@ -78,7 +82,8 @@ class Setup:
                     )
         except KeyboardInterrupt:
             click.echo(f"Stopped. What was done is kept: llm rlm bench run --resume {folder}", err=True)
-            raise click.exceptions.Exit(130) from None
+            interrupt(self.root, self.sub, code=INTERRUPTED)
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as error:
             say(error)
             raise

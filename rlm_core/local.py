@@ -239,7 +239,7 @@ class Engine:
     _loaded: ClassVar[dict[tuple[Path, int, int], Engine]] = {}
     _loading = threading.Lock()
     closing = threading.Event()
-    interrupted = threading.Event()  # set after Ctrl-C: the process should be gone within a second
+    interrupted: ClassVar[int | None] = None  # after Ctrl-C: the code that the process is to end with at once
 
     @classmethod
     def close(cls) -> None:
@@ -247,11 +247,11 @@ class Engine:
         an interpreter that is gone would abort it.  After Ctrl-C nothing is waited for, since a long prompt
         is read in batches of seconds; and llama.cpp would end its own threads as slowly."""
         cls.closing.set()
-        if cls.interrupted.is_set():
+        if cls.interrupted is not None:
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 with contextlib.suppress(OSError):
                     stream.flush()
-            os._exit(1)
+            os._exit(cls.interrupted)
         for engine in cls._loaded.values():
             engine.lock.acquire(timeout=EXIT_SECONDS)
 

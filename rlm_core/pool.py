@@ -20,7 +20,7 @@ from rlm_core.lms import stopping
 
 LEAST = 1e-6  # dollars: with less left, nothing further is begun
 TICK = 0.2  # seconds between two looks at what goes on
-CLOSE = 1.0  # seconds that threads have to end
+CLOSE = 0.7  # seconds that threads have to end
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +121,34 @@ def test_its_twin_answers_about_a_long_text(cli: Run) -> None:
     assert "quartz" in result.stdout
     assert len(result.stdout.split()) < 10
     assert "grep" in result.stderr
+
+
+WHAT = {
+    "map": (["rlm", "map", "-m", "rlm-local", "--question", "Which word?", "book.txt", "-o", "out.jsonl"], 1),
+    "bench": (
+        ["rlm", "bench", "run", "--task", "niah", "-m", "local", "--method", "direct", "--dir", "d"],
+        130,
+    ),
+}
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("own")
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc for the loaded model")
+@pytest.mark.parametrize(("arguments", "code"), WHAT.values(), ids=WHAT)
+def test_ctrl_c_waits_for_no_call_of_the_model(tmp_path: Path, arguments: list[str], code: int) -> None:
+    """Ended by its calls' own end it would take a minute, and by the interpreter's, crash."""
+    (tmp_path / "book.txt").write_text("nothing happened at the mill\n" * 2_000)
+    program = "from llm.cli import cli; cli()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    maps = Path(f"/proc/{process.pid}/maps")
+    while str(WEIGHTS and WEIGHTS.resolve()) not in maps.read_text():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    time.sleep(2.0)  # the first prompt is being read; or, on a busy machine, the model loaded still
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode in (code, -signal.SIGINT), told
+    assert "Traceback" not in told
