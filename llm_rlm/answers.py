@@ -37,35 +37,66 @@ class Answers:
 
     A row is written at once and wholly: what does not fit the disk is taken back, and what a killed process
     left half written goes when the file is opened next.  `again`: rows that ended in an error are dropped,
-    to be asked again. The file beside it, its name with `.batch` behind, names the batch and lets one
-    process at a time write."""
+    to be asked again.  The file beside it, its name with `.batch` behind, names the batch and lets one
+    process at a time write.  Where nothing is begun, nothing comes to be and nothing is dropped."""
 
     def __init__(self, path: Path, again: bool = False):
         if path.exists() and not path.is_file():
             raise AnswersError(f"{path} is no file of answers, and could not be read again; give -o FILE")
         self.path = path
         self.expected = 0
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._again = again
+        self._is_new = self._begun = False
+        self._file: int | None = None
         self._beside = path.with_name(path.name + ".batch")
-        is_new = not path.exists()
         try:
-            self._lock = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = self._locked()
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AnswersError(
-                    f"{path}: another process is writing its answers there; wait for it"
-                ) from None
-            self.batch = os.read(self._lock, 100).decode()
-            if is_new or not self.batch:
-                self.batch = uuid.uuid4().hex
-                os.ftruncate(self._lock, 0)
-                os.pwrite(self._lock, self.batch.encode(), 0)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            self.rows = self._read()
-            if again:
-                self._drop_errors()
+                self._open()
+            except BaseException:
+                self.__exit__()
+                raise
         except OSError as error:
             raise AnswersError(f"{path}: {error.strerror or error}") from error
+
+    def _locked(self) -> int:
+        lock = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise AnswersError(
+                f"{self.path}: another process is writing its answers there; wait for it"
+            ) from None
+        return lock
+
+    def _open(self) -> None:
+        is_there = self.path.exists()
+        self.batch = os.read(self._lock, 100).decode() if is_there else ""
+        self._is_new = not self.batch
+        if self._is_new:
+            self.batch = uuid.uuid4().hex
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, self.batch.encode(), 0)
+        if is_there:
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+            self.rows = self._read()
+            if self._again:
+                self.rows = {name: row for name, row in self.rows.items() if row["status"] != "error"}
+
+    def begin(self) -> None:
+        """Before the first row is.  Raises AnswersError."""
+        if self._begun:
+            return
+        try:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            if self._again:
+                self._drop_errors()
+        except OSError as error:
+            raise AnswersError(f"{self.path}: {error.strerror or error}") from error
+        self._begun = True
 
     def _read(self) -> dict[str, dict[str, Any]]:
         rows = {}
@@ -88,22 +119,23 @@ class Answers:
         return rows
 
     def _drop_errors(self) -> None:
-        self.rows = {name: row for name, row in self.rows.items() if row.get("status") != "error"}
         aside = self.path.with_name(self.path.name + ".new")
         try:
             aside.write_bytes(b"".join(map(_line, self.rows.values())))
             os.replace(aside, self.path)
         finally:
             aside.unlink(missing_ok=True)
+        assert self._file is not None
         os.close(self._file)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
 
     def add(self, question: str, outcome: Outcome) -> dict[str, Any]:
         """Writes one row, and gives it.  Raises AnswersError, with nothing written."""
         told = asdict(outcome)
-        del told["unpaid"]
+        del told["unpaid"], told["failure"]
         row = {"id": told.pop("id"), "question": question, **told}
         line = _line(row)
+        assert self._file is not None, "it is not begun"
         before = os.fstat(self._file).st_size
         try:
             if os.write(self._file, line) != len(line):
@@ -121,9 +153,11 @@ class Answers:
     def __exit__(self, *_: object) -> None:
         """The file beside stays while there is something to go on with: rows that are not there, or ended
         in an error and have a run."""
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
         open_ones = any(row["status"] == "error" and row["run"] for row in self.rows.values())
-        if len(self.rows) == self.expected and not open_ones:
+        is_done = len(self.rows) == self.expected and not open_ones
+        if is_done or (self._is_new and not self._begun):
             self._beside.unlink(missing_ok=True)
         os.close(self._lock)
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from llm_rlm import recording, schema
 from llm_rlm.answers import Answers, AnswersError, Told
-from llm_rlm.as_lm import CalleeLM
-from llm_rlm.report import fitting
+from llm_rlm.making import Making
 from rlm_core.batch import CostReached, Outcome, Remote, Row, map_runs, read
 from rlm_core.context import Context, ContextError
-from rlm_core.limits import Limits
-from rlm_core.loop import Result, Run, Task
-from rlm_core.rlm import RLM
 from rlm_core.sandbox.protocol import SandboxUnavailable
 from rlm_core.terminal import safe
 
@@ -28,55 +22,7 @@ if TYPE_CHECKING:
     from llm_rlm.settings import Settings
     from rlm_core.ray_pool import Cluster
 
-
-@dataclass(frozen=True)
-class Making:
-    """All that makes a batch's RLM, here or on a node, which has llm's models and not the keys."""
-
-    model: str
-    options: dict[str, str]
-    json_schema: dict[str, Any] | None = None
-    keys: tuple[str | None, str | None] = field(default=(None, None), repr=False)  # of root and sub-model
-
-    def __call__(self) -> RLM:
-        return _RLM(self.settings(), self.json_schema)
-
-    def settings(self) -> Settings:
-        """Raises click.ClickException."""
-        import llm
-        from pydantic import ValidationError
-
-        from llm_rlm.family import GENERIC, twin_of
-        from llm_rlm.options import in_words
-        from llm_rlm.settings import settle
-
-        try:
-            twin = twin_of(self.model or GENERIC)
-        except llm.UnknownModelError as error:
-            raise click.ClickException(
-                f"{error.args[0]}; `llm models -q rlm` lists those that there are"
-            ) from None
-        try:
-            settings = settle(twin, twin.Options(**self.options), self.keys[0])
-        except ValidationError as error:
-            names = list(twin.Options.model_fields)
-            raise click.ClickException("; ".join(in_words(each, names) for each in error.errors())) from None
-        except llm.ModelError as error:
-            raise click.ClickException(str(error)) from None
-        if self.keys[1]:
-            settings.sub.key = self.keys[1]
-        return settings
-
-    def with_keys(self, key: str | None) -> Making:
-        """With the keys that are stored here.  Raises click.ClickException where one is missing."""
-        import llm
-
-        settings = replace(self, keys=(key, None)).settings()
-        try:
-            found = tuple(callee.check_key() for callee in (settings.root, settings.sub))
-        except (llm.NeedsKeyException, llm.ModelError) as error:
-            raise click.ClickException(str(error)) from None
-        return replace(self, keys=(found[0], found[1]))
+REFUSED = 3  # rows in a row whose key, or account, was refused: then the others would be too
 
 
 def shared(path: Path | None) -> Any:
@@ -95,32 +41,8 @@ def cluster(address: str | None) -> Cluster | None:
     return Cluster(address) if address else None
 
 
-class _RLM(RLM):
-    source = "map"
-
-    def __init__(self, settings: Settings, json_schema: dict[str, Any] | None):
-        super().__init__(
-            CalleeLM(settings.root),
-            CalleeLM(settings.sub),
-            settings.limits,
-            settings.strategy,
-            sandbox=settings.sandbox,
-            journal=recording.journal(settings),
-        )
-        self.settings, self.json_schema = settings, json_schema
-
-    def setup(self, run: Run) -> dict[str, Any]:
-        return recording.setup(run, self.settings, self.json_schema)
-
-    def task(self, context: Context, query: str) -> Task:
-        task, wanted = super().task(context, query), self.json_schema
-        if wanted is None:
-            return task
-        return replace(task, schema=schema.words(wanted), check=partial(schema.checked, schema=wanted))
-
-    def recorded(self, context: Any, query: str, limits: Limits, run: str = "") -> tuple[Result, str]:
-        result, run = super().recorded(context, query, limits, run)
-        return fitting(result, self.json_schema), run
+class Refused(Exception):
+    """The key, or the account, is refused; the text is one line that says what to do."""
 
 
 def run(
@@ -133,94 +55,142 @@ def run(
 ) -> None:
     """Answers what is not yet answered, and tells what it came to.  Raises click.exceptions.Exit where not
     all is."""
-    from tqdm import tqdm
-
     from rlm_core.ray_pool import ClusterError
 
-    unpriced = making.settings().unpriced
-    if max_cost is not None and unpriced:
-        names = " and ".join(unpriced)
-        click.echo(
-            f"Prices of {names} are not known: --max-cost holds only if the API reports costs", err=True
-        )
-    answers.expected = total = _survey(rows(), answers)
-    waiting: dict[str, str] = {}
-
-    def ask() -> Iterator[Row]:
-        for row in rows():
-            if row.id not in answers.rows:
-                waiting[row.id] = row.query
-                yield row
-
-    told, begun = Told(), Told()  # begun, and not finished
-    for row in answers.rows.values():
-        told.add(row)
-    left = None if max_cost is None else max(0.0, max_cost - told.cost)
-    bar = tqdm(
-        total=total,
-        initial=told.rows,
-        unit=" rows",
-        dynamic_ncols=True,
-        disable=not (sys.stderr and sys.stderr.isatty()),
-        leave=False,
-    )
-
-    def take(outcome: Outcome) -> None:
-        told.add(answers.add(waiting.pop(outcome.id, ""), outcome))
-        bar.set_postfix_str(told.dollars(), refresh=False)
-        bar.update()
-
-    def broken_off(outcome: Outcome) -> None:
-        if outcome.status in ("answered", "not_found"):  # it was about to be taken
-            try:
-                take(outcome)
-                return
-            except AnswersError:
-                pass  # which is why all this was broken off
-        begun.add(asdict(outcome))
-
-    backend: Literal["threads", "ray"] = "threads" if cluster is None else "ray"
+    settings = making.settings()
+    _tell_unpriced(settings, max_cost)
+    answers.expected = _survey(rows(), answers)
+    if cluster is None and len(answers.rows) < answers.expected:
+        _fetch(settings)
+    batch, began = _Batch(answers), time.monotonic()
     outcomes = map_runs(
-        ask(),
+        batch.asked(rows()),
         making,
-        backend,
+        "threads" if cluster is None else "ray",
         workers=workers,
         name=answers.batch,
-        max_cost=left,
+        max_cost=None if max_cost is None else max(0.0, max_cost - batch.told.cost),
         cluster=cluster,
-        tick=bar.refresh,
-        broken_off=broken_off,
+        tick=batch.bar.refresh,
+        broken_off=batch.broken_off,
     )
-    began = time.monotonic()
-    stopped, code = "--max-cost is too little for some", 4  # where the rows end with some left over
+    stopped, code = "", 1
     try:
-        with bar:
+        with batch.bar:
             for outcome in outcomes:
-                if outcome.unpaid:
-                    begun.add(asdict(outcome))
-                else:
-                    take(outcome)
+                batch.take(outcome)
+        # where the rows end with some left over
+        stopped, code = (batch.refusal, 1) if batch.refusal else ("--max-cost is too little for some", 4)
     except CostReached:
-        stopped = f"--max-cost of ${max_cost:g} is spent"
-    except AnswersError as error:
-        stopped, code = str(error), 1
+        stopped, code = f"--max-cost of ${max_cost:g} is spent", 4
+    except (AnswersError, Refused) as error:
+        stopped = str(error)
     except (ClusterError, SandboxUnavailable) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        stopped, code = "interrupted", 1
+        stopped = "interrupted"
+        for callee in (settings.root, settings.sub):
+            callee.interrupt(code)
     finally:
         outcomes.close()
-    left_over = total - told.rows
-    click.echo(f"{told.summary()}, {time.monotonic() - began:.0f} s", err=True)
-    if left_over:
-        where = f"{left_over:,} rows are left"
-        if begun.tokens:
-            where += f", {begun.rows:,} of them begun, for {begun.tokens:,} tokens, {begun.dollars()}"
-        click.echo(f"Stopped: {stopped}; {where}. The same command goes on with them.", err=True)
-        raise click.exceptions.Exit(code)
-    if told.statuses["error"]:
-        click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
-        raise click.exceptions.Exit(1)
+    batch.tell(stopped, code, time.monotonic() - began)
+
+
+def _tell_unpriced(settings: Settings, max_cost: float | None) -> None:
+    if max_cost is not None and settings.unpriced:
+        click.echo(
+            f"Prices of {' and '.join(settings.unpriced)} are not known: --max-cost holds only if the API "
+            "reports costs",
+            err=True,
+        )
+
+
+def _fetch(settings: Settings) -> None:
+    import llm
+
+    try:
+        for callee in (settings.root, settings.sub):
+            callee.fetch()
+    except llm.ModelError as error:
+        raise click.ClickException(str(error)) from None
+
+
+class _Batch:
+    """What becomes of the rows: in the file, on the bar, and in words.
+
+    told     the rows that are in the file
+    begun    those that were begun, and are left over
+    refused  rows in a row that ended with the key, or the account, refused; `refusal`: what the last said"""
+
+    def __init__(self, answers: Answers):
+        from tqdm import tqdm
+
+        self.answers = answers
+        self.told, self.begun = Told(), Told()
+        self.refused, self.refusal = 0, ""
+        for row in answers.rows.values():
+            self.told.add(row)
+        self.bar = tqdm(
+            total=answers.expected,
+            initial=self.told.rows,
+            unit=" rows",
+            dynamic_ncols=True,
+            disable=not (sys.stderr and sys.stderr.isatty()),
+            leave=False,
+        )
+        self._waiting: dict[str, str] = {}  # questions of rows under way, by id
+
+    def asked(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows that have no answer yet."""
+        for row in rows:
+            if row.id not in self.answers.rows:
+                self.answers.begin()
+                self._waiting[row.id] = row.query
+                yield row
+
+    def take(self, outcome: Outcome) -> None:
+        """Raises AnswersError and Refused."""
+        if outcome.failure == "auth":  # not written: it is to be asked again, with another key
+            self.begun.add(asdict(outcome))
+            self.refused, self.refusal = self.refused + 1, outcome.reason
+            if self.refused == REFUSED:
+                raise Refused(self.refusal)
+            return
+        self.refused = 0
+        if outcome.unpaid:
+            self.begun.add(asdict(outcome))
+        else:
+            self._write(outcome)
+
+    def broken_off(self, outcome: Outcome) -> None:
+        if outcome.status in ("answered", "not_found"):  # it was about to be taken
+            try:
+                self._write(outcome)
+                return
+            except AnswersError:
+                pass  # which is why all this was broken off
+        self.begun.add(asdict(outcome))
+
+    def _write(self, outcome: Outcome) -> None:
+        self.told.add(self.answers.add(self._waiting.pop(outcome.id, ""), outcome))
+        self.bar.set_postfix_str(self.told.dollars(), refresh=False)
+        self.bar.update()
+
+    def tell(self, stopped: str, code: int, seconds: float) -> None:
+        """What it came to.  `stopped`: why, where rows are left over; then `code` is how it ends.  Raises
+        click.exceptions.Exit where not all is answered."""
+        told, begun = self.told, self.begun
+        left_over = self.answers.expected - told.rows
+        click.echo(f"{told.summary()}, {seconds:.0f} s", err=True)
+        if left_over:
+            where = f"{left_over:,} {'row is' if left_over == 1 else 'rows are'} left"
+            if begun.tokens:
+                where += f", {begun.rows:,} of them begun, for {begun.tokens:,} tokens, {begun.dollars()}"
+            click.echo(f"Stopped: {stopped}; {where}. The same command goes on with them.", err=True)
+            raise click.exceptions.Exit(code)
+        if told.statuses["error"]:
+            click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
+            raise click.exceptions.Exit(1)
 
 
 def _survey(rows: Iterator[Row], answers: Answers) -> int:

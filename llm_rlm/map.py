@@ -70,9 +70,10 @@ def map_(
     """
     from llm_rlm import batch
     from llm_rlm.answers import Answers, AnswersError
+    from llm_rlm.making import Making
     from llm_rlm.questions import QuestionsError, from_file, over_files
 
-    making = batch.Making(model, dict(options), _schema(schema))
+    making = Making(model, dict(options), _schema(schema))
     try:
         shared = batch.shared(context)
         if question is not None:

@@ -66,6 +66,8 @@ class Outcome:
     usage   calls, and tokens in, out and cached;  `cost`: dollars, None where a price is not known
     run     the id of its run in the journal, "" without one
     unpaid  the `max_cost` of the whole batch ended the run, not a limit of its own
+    failure the kind of the failed call that ended it, as in LMCallError: "auth" where the key, or the
+            account, was refused
     """
 
     id: str
@@ -78,13 +80,14 @@ class Outcome:
     seconds: float = 0.0
     run: str = ""
     unpaid: bool = False
+    failure: str = ""
 
     @classmethod
     def of(cls, row: Row, result: Result, run: str) -> Outcome:
         spent = result.usage
         usage = {name: getattr(spent, name) for name in ("calls", "input", "output", "cached")}
         told = (result.answer, result.status, result.reason, result.unverified)
-        return cls(row.id, *told, usage, spent.cost, result.seconds, run)
+        return cls(row.id, *told, usage, spent.cost, result.seconds, run, failure=result.failure)
 
     @classmethod
     def failed(cls, row: Row, reason: str) -> Outcome:

@@ -46,6 +46,7 @@ class Result:
     status      answered; not_found: the text does not hold it; limit: ended by a limit, with the best answer
                 so far or None; error; cancelled
     limit       the name of the limit that ended it, "" where none did
+    failure     the kind of the failed call that ended it, as in LMCallError; "" where none did
     reason      why, in a line, for people: the limit's name, the error, what NOT_FOUND was told
     unverified  the answer was typed by hand and occurs neither in the inputs nor in anything that was printed
                 or returned, or no code had run when it was given
@@ -60,6 +61,7 @@ class Result:
     trajectory: tuple[Turn, ...] = ()
     seconds: float = 0.0
     limit: str = ""
+    failure: str = ""
 
 
 # ---- the task ----------------------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ class Run:
             yield Asking(self.path, turn, self.limits.iterations)
             reply = yield from self._ask(turn)
             if isinstance(reply, Failed):
-                return self.result("error", reply.error)
+                return replace(self.result("error", reply.error), failure=reply.kind)
             result = yield from self._act(reply.step, turn)
             if result:
                 return result

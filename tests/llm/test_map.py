@@ -348,10 +348,91 @@ def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:
         with pytest.raises(AnswersError, match="another process"):
             Answers(tmp_path / "out.jsonl")
         first.expected = 1
+        first.begin()
     assert list(tmp_path.glob("*.batch"))
     with Answers(tmp_path / "out.jsonl"):
         pass
     assert not list(tmp_path.glob("*.batch"))
+
+
+def test_where_nothing_is_begun_nothing_comes_to_be_and_nothing_is_dropped(
+    cli: Any, scripted: Any, work: Path
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'llm-rlm[ray]'")
+    scripted("fake", ANSWER)
+    command = ["rlm", "map", "-m", "fake", "--question", "?", "a.txt", "gone.txt", "-o", "out.jsonl"]
+    nowhere = ["--ray", "127.0.0.1:9"]
+    there = set(work.iterdir())
+    result = cli(*command, *nowhere)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "no Ray cluster at 127.0.0.1:9" in result.stderr
+    assert set(work.iterdir()) == there
+    assert cli(*command).exit_code == 1
+    before = (work / "out.jsonl").read_bytes()
+    assert cli(*command, *nowhere, "--retry-errors").exit_code == 1
+    assert (work / "out.jsonl").read_bytes() == before
+    assert set(work.iterdir()) == {*there, work / "out.jsonl"}
+
+
+def test_a_file_of_something_else_is_left_alone(cli: Any, scripted: Any, work: Path) -> None:
+    scripted("fake", ANSWER)
+    there = {path: path.read_bytes() for path in work.iterdir()}
+    assert cli("rlm", "map", "-m", "fake", "--question", "?", "a.txt", "-o", "b.txt").exit_code == 1
+    assert {path: path.read_bytes() for path in work.iterdir()} == there
+
+
+# ---- a key that is refused
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_a_key_that_is_refused_ends_the_batch_which_goes_on_with_another(
+    cli: Any, home: Path, work: Path, count: int
+) -> None:
+    answered: set[str] = set()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        chat = [(message["role"], message["content"]) for message in body["messages"]]
+        if not good and len(answered) >= count // 10:
+            return error(401, "Incorrect API key provided")
+        answered.update(text for role, text in chat if len(chat) == 1)
+        return Reply(ANSWER(chat))
+
+    good = False
+    jsonl(work / "q.jsonl", *({"question": "?", "context": f"word {n}"} for n in range(count)))
+    command = ["rlm", "map", "-m", "rlm-stub", "q.jsonl", "-o", "out.jsonl", "--workers", "1"]
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        result = cli(*command)
+        assert result.exit_code == 1
+        (stopped,) = [line for line in result.stderr.splitlines() if line.startswith("Stopped")]
+        assert "Incorrect API key" in stopped
+        assert "llm keys set" in stopped
+        assert f"{count - count // 10} rows are left" in stopped
+        kept = answers(work / "out.jsonl")
+        assert [row["status"] for row in kept.values()] == ["answered"] * (count // 10)
+        assert len(server.requests) <= 2 * (count // 10) + 3
+        good, before = True, len(server.requests)
+        assert cli(*command).exit_code == 0
+        assert len(server.requests) == before + 2 * (count - count // 10)
+    assert {row["status"] for row in answers(work / "out.jsonl").values()} == {"answered"}
+    assert kept.items() <= answers(work / "out.jsonl").items()
+
+
+def test_one_row_that_is_refused_stops_no_others(cli: Any, home: Path, work: Path) -> None:
+    def reply(body: dict[str, Any]) -> Reply:
+        chat = [(message["role"], message["content"]) for message in body["messages"]]
+        return error(403, "Forbidden") if "Which one?" in json.dumps(chat) else Reply(ANSWER(chat))
+
+    questions = ["Which one?", *(f"Which {n}?" for n in range(5))]
+    jsonl(work / "q.jsonl", *({"question": text, "context": "the word"} for text in questions))
+    with StubServer(reply) as server:
+        declare(home, server.url, can_stream=False)
+        command = ["rlm", "map", "-m", "rlm-stub", "q.jsonl", "-o", "out.jsonl", "--workers", "1"]
+        result = cli(*command)
+    assert result.exit_code == 1
+    assert len(answers(work / "out.jsonl")) == 5
+    assert "403: Forbidden" in result.stderr
+    assert "1 row is left" in result.stderr
 
 
 def test_a_full_disk_leaves_whole_lines_and_the_same_command_goes_on(
