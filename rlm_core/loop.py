@@ -123,6 +123,7 @@ class Run:
     children: int = 0
     sub_calls: int = 0  # those of its own code
     bad_turns: int = 0
+    running: replies.Step | None = None  # whose code is in the sandbox
 
     def __post_init__(self) -> None:
         self.wording = contract.WORDINGS[self.strategy.wording]
@@ -178,7 +179,7 @@ class Run:
         """One step: run the reply's code, or take its text-level final.  A result ends the run."""
         last = turn >= self.limits.iterations
         if step.code:
-            done = yield from self._execute(step.code)
+            done = yield from self._run_code(step)
         elif step.final:
             done = yield from self._final(step.final)
         else:
@@ -219,7 +220,7 @@ class Run:
         done = Done("", None, reply.submission)
         if not reply.submission:
             if step.code:
-                done = yield from self._execute(step.code)
+                done = yield from self._run_code(step)
             elif step.final:
                 done = yield from self._final(step.final)
             elif step.prose and len(self.task.fields) == 1:
@@ -241,6 +242,12 @@ class Run:
         return context.value if context is not None and isinstance(context.value, str) else ""
 
     # ---- a step's code, and what it asks of the host
+
+    def _run_code(self, step: replies.Step) -> Generator[Request[Any] | Event, Any, Done]:
+        self.running = step
+        done = yield from self._execute(step.code)
+        self.running = None
+        return done
 
     def _execute(self, code: str) -> Generator[Request[Any] | Event, Any, Done]:
         frame = yield from InSandbox(Execute(code, self.limits.step_seconds))
@@ -469,7 +476,12 @@ class Run:
 
     def result(self, status: Status, reason: str = "", values: dict[str, Any] | None = None) -> Result:
         """The result as of now; without `values`, with the best there is: the last submission that was pushed
-        back."""
+        back.  A step whose code still runs is the last turn, and its error says so."""
+        turns = list(self.history.turns)
+        if self.running:
+            why = f"the run reached its limit of {reason}" if status == "limit" else reason or status
+            error = f"This code was cut off before its end: {why}"
+            turns.append(Turn(self.running.prose, self.running.code, error=error))
         if values is None:
             values = self.judge.draft or {}
             reason = "; ".join(filter(None, (reason, self.judge.misfit)))
@@ -479,8 +491,8 @@ class Run:
             answer = values.get(self.task.fields[0])
         else:
             answer = values
-        turns = tuple(self.history.turns)
-        return Result(answer, status, reason, False, self.budget.usage, turns, self.budget.seconds)
+        spent = (self.budget.usage, tuple(turns), self.budget.seconds)
+        return Result(answer, status, reason, False, *spent)
 
     def limited(self, limit: str, more: str = "") -> Result:
         """The result as of now, of a run that a limit ends.  `more`: what else there is to say of it."""

@@ -146,6 +146,19 @@ def test_time_that_is_over_waits_for_nothing():
     assert play.tree.result.reason == "seconds"
 
 
+def test_code_that_ran_when_the_run_was_ended_is_in_the_trajectory():
+    clock, play, _ = ready_for_a_batch(Memory(), seconds=60)
+    clock.now = 61.0
+    play.tree.tick()
+    list(play.tree.ready())
+    (turn,) = play.tree.result.trajectory
+    assert (turn.code, turn.output) == ("context", "")
+    assert turn.error.endswith("cut off before its end: the run reached its limit of seconds")
+    _, play, _ = ready_for_a_batch(Memory())
+    (turn,) = play.tree.stop("cancelled").trajectory
+    assert turn.error.endswith("cut off before its end: cancelled")
+
+
 def test_an_answer_that_comes_after_the_end_is_counted_and_kept():
     memory = Memory()
     _, play, jobs = ready_for_a_batch(memory)

@@ -17,7 +17,7 @@ from dspy.utils.dummies import DummyLM
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_rlm import RLM, install
-from rlm_core import ContextError
+from rlm_core import ContextError, Limits
 from tests.dspy.scripted import Script, code
 
 
@@ -221,6 +221,13 @@ def test_the_prediction_has_the_fields_the_trajectory_and_the_run() -> None:
     assert prediction.trajectory[1]["output"] == "FINAL: {'answer': 'ab'}"
     assert prediction.run.status == "answered"
     assert prediction.run.usage.of("root").calls == 2
+
+
+def test_code_that_a_limit_cut_off_is_the_last_step() -> None:
+    rlm = RLM("context -> answer", limits=Limits(tokens=30_000))
+    prediction = run(rlm, "x = len(context)", "SUBMIT(llm_query('?'))", answers="x" * 200_000, context="abc")
+    assert [step["code"] for step in prediction.trajectory] == ["x = len(context)", "SUBMIT(llm_query('?'))"]
+    assert "cut off before its end: the run reached its limit of tokens" in prediction.trajectory[-1]["output"]
 
 
 def test_not_found_leaves_the_fields_none() -> None:
