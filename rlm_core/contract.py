@@ -66,13 +66,17 @@ class Wording:
     helpers: Mapping[str, str]
     submit: str
     limits: str
-    after: str  # {shown}, {left}, {query}
+    after: str  # {shown}, {place}, {query}
     no_code: str
     last: str
     first: str = ""  # said after the task
     not_found: str = ""
     teaches: frozenset[str] = field(default_factory=frozenset)
 
+
+PLACE = "\n\n[turn {turn} of {turns}{left}]"  # where a run stands; of a worked example nothing is said
+
+NO_OUTPUT = "(no output; print what you want to see)"
 
 FULL = Wording(
     fence="repl",
@@ -103,7 +107,7 @@ out. Never submit in the same block that first prints what the answer rests on: 
     not_found="If, after searching in several ways, the text does not hold the answer, call NOT_FOUND(reason), with what \
 you searched for in the reason.",
     limits="{iterations} turns; {seconds:g} s of running time for each block{sub_calls}.",
-    after="{shown}\n\n[turn {turn} of {turns}{left}]",
+    after="{shown}{place}",
     no_code="There was no code in this reply. Write one block of Python between ```repl and ``` lines; "
     "to finish, let it call {submit}.",
     last="This is the last turn. Submit the best answer that what you have seen supports, in one ```repl block with {submit}; "

@@ -401,15 +401,10 @@ class Run:
         error = done.error or ""
         shown = "\n".join(part for part in (done.output.rstrip("\n"), error, said) if part)
         if not shown and not done.submitted:
-            shown = "(no output; print what you want to see)"
-        left = self.budget.left()
-        shown = self.wording.after.format(
-            shown=shown,
-            query=self.task.query,
-            turn=turn,
-            turns=self.limits.iterations,
-            left=f"; left: {left}" if left else "",
-        )
+            shown = contract.NO_OUTPUT
+        left = f"; left: {left}" if (left := self.budget.left()) else ""
+        place = contract.PLACE.format(turn=turn, turns=self.limits.iterations, left=left)
+        shown = self.wording.after.format(shown=shown, query=self.task.query, place=place)
         reasoning = step.prose or ("" if step.code else finals.as_text(step.final))
         self.history.add(Turn(reasoning, step.code, done.output, error, shown))
         return Stepped(self.path, turn, step.code, done.output, error, shown, done.seconds, done.looked)

@@ -56,7 +56,7 @@ class View:
                 messages.append({"role": "assistant", "content": turn.reply(wording.fence)})
                 if step is not example.steps[-1]:
                     shown = wording.after.format(
-                        shown=step.output, query=example.query, turn="", turns="", left=""
+                        shown=step.output or contract.NO_OUTPUT, query=example.query, place=""
                     )
                     messages.append(_user(shown))
         messages.append(_user(contract.task(self.card, self.query, wording)))

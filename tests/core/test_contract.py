@@ -7,7 +7,7 @@ import pytest
 from rlm_core import contract
 from rlm_core.contract import FULL, SMALL, Terms, Tool
 from rlm_core.limits import Limits
-from rlm_core.strategies import BUILT_IN, Strategy
+from rlm_core.strategies import BUILT_IN, Example, Step, Strategy
 from rlm_core.views import View
 from tests.core.stage import a_run
 
@@ -53,6 +53,17 @@ def test_worked_examples_are_chat_before_the_task(name):
     messages = View(run.contract, run.strategy, run.card, "The question?").messages()
     assert [m["role"] for m in messages[1:]] == ["user", "assistant"] * (len(messages[1:]) // 2) + ["user"]
     assert "The question?" in messages[-1]["content"]
+
+
+@pytest.mark.parametrize("wording", contract.WORDINGS)
+def test_a_worked_example_says_what_code_gave_and_nothing_of_turns_or_limits(wording):
+    steps = (Step("", "print(1)", "one"), Step("", "x = 2"), Step("", "SUBMIT(2)"))
+    strategy = Strategy("shown", "", (Example("?", "a card", steps),), wording=wording)
+    messages = View("", strategy, "card", "Q").messages()
+    after = contract.WORDINGS[wording].after
+    shown = [after.format(shown=output, query="?", place="") for output in ("one", contract.NO_OUTPUT)]
+    assert [messages[at]["content"] for at in (3, 5)] == shown
+    assert "[turn" not in str(messages)
 
 
 def test_without_a_question_the_context_is_said_to_state_the_task():
