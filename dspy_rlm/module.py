@@ -266,7 +266,7 @@ class RLM(dspy.Module):  # type: ignore[misc]
     def _limits(self) -> Limits:
         return replace(
             self.limits,
-            iterations=max(1, self.max_iters),
+            iterations=max(0, self.max_iters),
             sub_calls=self.max_llm_calls,
             output_chars=max(100, self.max_output_chars),
         )

@@ -93,7 +93,7 @@ class SubAgents:
         options.pop("verbose", None)
         if unknown := sorted(options.keys() - CHILD_LIMITS.keys()):
             raise TypeError(f"dspy.RLM in the REPL takes {', '.join(CHILD_LIMITS)} and tools, not {unknown}")
-        limits = {CHILD_LIMITS[name]: max(1, int(value)) for name, value in options.items()}
+        limits = {CHILD_LIMITS[name]: max(0, int(value)) for name, value in options.items()}
         task = inputs.task(made, given)
         return Child(task, functools.partial(_fields_of, made), tools, limits)
 

@@ -25,7 +25,7 @@ CHARS_PER_TOKEN = 4  # an estimate for what no tokenizer has counted
 class Limits:
     """What a run may use.  One allowance for the whole tree of calls; None lifts a limit.
 
-    iterations    steps of one run's root LM (children have as many each)
+    iterations    steps of one run's root LM (children have as many each), before a last answer is asked for
     depth         0: a REPL without sub-calls; 1: sub-calls to an LM; 2 and more: child RLMs
     sub_calls     calls that code makes, in the whole tree
     tokens        in and out, of all calls
@@ -69,7 +69,7 @@ class Limits:
 
 
 _LEAST = {
-    "iterations": 1,
+    "iterations": 0,
     "depth": 0,
     "sub_calls": 0,
     "tokens": 0,

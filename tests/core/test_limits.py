@@ -88,7 +88,7 @@ def test_what_is_left_is_told_once_it_begins_to_matter():
     assert budget.left() == "5 sub-calls, 400 tokens"
 
 
-@pytest.mark.parametrize("wrong", [{"iterations": 0}, {"depth": -1}, {"concurrency": 0}, {"seconds": -1}])
+@pytest.mark.parametrize("wrong", [{"iterations": -1}, {"depth": -1}, {"concurrency": 0}, {"seconds": -1}])
 def test_a_limit_that_makes_no_sense_is_refused_by_name(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Limits(**wrong)

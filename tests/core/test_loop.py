@@ -221,6 +221,13 @@ def test_at_the_iteration_limit_one_last_answer_is_asked_for():
     assert play.views[-1].contract == play.views[0].contract
 
 
+def test_without_iterations_the_last_answer_is_asked_for_at_once():
+    play = stage([repl("SUBMIT(x)")], {"SUBMIT(x)": submitted("4711")}, limits=Limits(iterations=0))
+    result = play.play()
+    assert (result.status, result.reason, result.answer) == ("limit", "iterations", "4711")
+    assert "This is the last turn." in play.views[0].messages()[-1]["content"]
+
+
 def test_the_last_turn_accepts_a_typed_answer_although_it_printed():
     cell = "print(context)\nSUBMIT('4711')"
     result = stage([repl(cell)], {cell: submitted("4711", True, "out")}, limits=Limits(iterations=1)).play()

@@ -221,6 +221,15 @@ def test_when_the_iterations_are_used_up_extract_answers(cls: Any, call: Any) ->
     assert len(prediction.trajectory) == 2
 
 
+@pytest.mark.parametrize("iterations", [0, -1])
+def test_without_iterations_extract_answers_at_once(cls: Any, call: Any, iterations: int) -> None:
+    rlm = on(cls, "query -> answer", max_iters=iterations)
+    rlm.extract = Acting({"answer": "extracted"})
+    prediction = call(rlm, query="q")
+    assert (prediction.answer, prediction.trajectory) == ("extracted", [])
+    assert prediction.final_reasoning == "Extract forced final output"
+
+
 @pytest.mark.parametrize("error", [CodeExecutionError("NameError: x"), SyntaxError("invalid syntax")])
 def test_what_the_code_did_wrong_is_fed_back(cls: Any, call: Any, error: Exception) -> None:
     rlm = on(cls, "query -> answer", error, FinalOutput({"answer": "recovered"}))
