@@ -35,6 +35,8 @@ class RLMPrediction(dspy.Prediction):  # type: ignore[misc]
         reasoning = trajectory[-1]["reasoning"] if trajectory else ""
         if trajectory and not extracted and result.status == "answered":
             trajectory[-1]["output"] = f"FINAL: {fields}"
+        elif trajectory and result.status == "not_found":
+            trajectory[-1]["output"] = f"NOT_FOUND: {result.reason}"
         if extracted:
             reasoning = "Extract forced final output"
         prediction = cls(**fields, trajectory=trajectory, final_reasoning=reasoning)

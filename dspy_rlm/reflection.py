@@ -66,9 +66,10 @@ def _ending(run: Result) -> str:
     looked = any(turn.code for turn in run.trajectory)
     why = "stands nowhere in the inputs or outputs" if looked else "no code has looked into the inputs"
     flag = f" It was typed by hand and {why}." if run.unverified else ""
+    reason = f": {run.reason}" if run.reason else ""
     ended = {
         "answered": f"Submitted: {_cut(repr(run.answer))}.{flag}",
-        "not_found": f"It submitted that the text does not hold the answer: {run.reason}",
+        "not_found": f"It submitted that the text does not hold the answer{reason}.",
         "limit": f"It was ended by the limit of {run.reason}, with {_cut(repr(run.answer))}.",
     }.get(run.status, f"It ended with an error: {run.reason}")
     return f"{ended} {calls}"

@@ -227,13 +227,14 @@ def test_code_that_a_limit_cut_off_is_the_last_step() -> None:
     rlm = RLM("context -> answer", limits=Limits(tokens=30_000))
     prediction = run(rlm, "x = len(context)", "SUBMIT(llm_query('?'))", answers="x" * 200_000, context="abc")
     assert [step["code"] for step in prediction.trajectory] == ["x = len(context)", "SUBMIT(llm_query('?'))"]
-    assert "cut off before its end: the run reached its limit of tokens" in prediction.trajectory[-1]["output"]
+    assert "before its end: the run reached its limit of tokens" in prediction.trajectory[-1]["output"]
 
 
 def test_not_found_leaves_the_fields_none() -> None:
     prediction = run(RLM("context -> answer, page: int"), "NOT_FOUND('no such thing')", context="abc")
     assert (prediction.answer, prediction.page) == (None, None)
     assert (prediction.run.status, prediction.run.reason) == ("not_found", "no such thing")
+    assert prediction.trajectory[-1]["output"] == "NOT_FOUND: no such thing"
 
 
 # ---- predictors
@@ -349,7 +350,7 @@ def test_one_interpreter_a_call_which_is_shut_down_on_every_path() -> None:
         if isinstance(result, Exception):
             with pytest.raises(type(result)) as caught:
                 run(rlm, "1", context="")
-            assert caught.value.partial.trajectory == []
+            assert [step["code"] for step in caught.value.partial.trajectory] == ["1"]
         else:
             run(rlm, "1", context="")
         assert [mock.closed for mock in Mock.made] == [True]
