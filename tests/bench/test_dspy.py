@@ -67,8 +67,23 @@ def test_partial_credit_counts_where_the_task_knows_any():
     assert metric("aggregation")(example, near) == 0.75
 
 
-def test_gepa_takes_it():
-    dspy.GEPA(metric=metric("niah"), max_metric_calls=1, reflection_lm=dspy.LM("none/none"))
+def test_gepa_asks_it_for_feedback():
+    examples = devset("niah", n=2, size=5_000)
+    reflecting = dspy.utils.DummyLM([{"new_instruction": "Answer."}] * 9)
+
+    class Guess(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.guess = dspy.Predict("context, query -> answer")
+
+        def forward(self, context, query):
+            return self.guess(context=context[:9], query=query)
+
+    gepa = dspy.GEPA(metric=metric("niah"), max_metric_calls=8, reflection_lm=reflecting, num_threads=1)
+    with dspy.context(lm=dspy.utils.DummyLM([{"answer": "1234567"}] * 40)):
+        gepa.compile(Guess(), trainset=examples, valset=examples)
+    shown = str(reflecting.history[0]["messages"])
+    assert any(example.answer in shown for example in examples)  # the feedback says what was right
 
 
 def test_questions_of_ones_own_are_a_devset_too(tmp_path):

@@ -204,3 +204,56 @@ def test_ctrl_c_ends_everything_and_tells_what_was_spent(
     assert b"Traceback" not in stderr, stderr.decode()
     with pytest.raises(ProcessLookupError):  # nobody is left in its group
         os.killpg(process.pid, 0)
+
+
+# ---- ended by others: a closed terminal, a shutdown, `kill`
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP], ids=lambda sign: sign.name)
+def test_a_signal_leaves_no_process_and_a_run_that_goes_on(
+    start: Any, home: Path, sign: signal.Signals
+) -> None:
+    reached, asked_again = threading.Event(), False
+
+    def script(body: dict[str, Any]) -> Reply:
+        turn = sum(message["role"] == "assistant" for message in body["messages"])
+        if turn and not asked_again:
+            reached.set()
+            return Reply("late", delay=60)
+        return Reply([FIND, SUBMIT][turn])
+
+    usual = signal.signal(sign, signal.SIG_DFL)  # not what nohup made of it
+    try:
+        with StubServer(script) as server:
+            declare(home, server.url)
+            process = start("-m", "rlm-stub", "Q")
+            assert reached.wait(PATIENCE * 8)
+            below = descendants(process.pid)
+            assert below  # the sandbox's
+            process.send_signal(sign)  # to it alone
+            assert process.wait(PATIENCE) == -sign
+            until = time.monotonic() + PATIENCE
+            while left := [one for one in below if Path(f"/proc/{one}").exists()]:
+                assert time.monotonic() < until, left
+                time.sleep(0.02)
+            asked_again, before = True, len(server.requests)
+            again = start("rlm", "resume")
+            assert again.communicate(timeout=PATIENCE * 8)[0] == b"xyzzy\n"
+            assert len(server.requests) == before + 1
+    finally:
+        signal.signal(sign, usual)
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(place.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+        if parent == process:
+            child = int(place.parent.name)
+            found += [child, *descendants(child)]
+    return found

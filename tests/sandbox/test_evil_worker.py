@@ -129,11 +129,15 @@ def test_an_evil_stream_is_a_lost_worker(evil: Evil, written: bytes) -> None:
     assert evil.process.killed
 
 
-def test_half_a_frame_is_waited_for_until_its_time_is_over(evil: Evil) -> None:
-    started = time.monotonic()
+def test_half_a_frame_is_waited_for_until_its_time_is_over(evil: Evil, clock: Clock) -> None:
+    evil.session.send(Execute("code", 5.0))
+    evil.socket.sendall(done()[:-1])
+    assert evil.session.feed() is None
+    clock.now += 5.0 + GRACE - 0.01
+    assert evil.session.feed() is None
+    clock.now += 0.02
     with pytest.raises(WorkerLost, match="did not stop"):
-        evil.execute(done()[:-1])
-    assert time.monotonic() - started >= 0.2 + GRACE
+        evil.session.feed()
     assert evil.process.killed
 
 
@@ -315,101 +319,117 @@ def test_a_frame_of_a_million_empty_containers_is_refused_unmade(evil: Evil) -> 
 # ---- whose time it was
 
 
-def left(session: LocalSession) -> float:
+class Clock:
+    """Time that passes when a test says so, and not because the machine is busy."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(host.time, "monotonic", made)
+    return made
+
+
+def left(session: LocalSession, clock: Clock) -> float:
     """Seconds that the step in progress still has."""
-    return session._last - time.monotonic()
+    return session._last - clock.now
 
 
-def lying_call(evil: Evil, seconds: float) -> None:
-    """A worker lets time pass, and then says that it called at once."""
-    evil.socket.recv(1 << 16)
-    threading.Timer(seconds, evil.socket.sendall, [call()]).start()
+def served(evil: Evil) -> None:
+    """The host takes a call, and answers it."""
+    assert isinstance(evil.session.feed(), HostCall)
+    evil.session.send(Resume())
 
 
-def test_a_host_that_waits_believes_no_word_of_having_been_late(evil: Evil) -> None:
+def lying_call(evil: Evil, clock: Clock, seconds: float) -> None:
+    """A worker lets time pass, at which the host looks on, and then says that it called at once."""
+    until = clock.now + seconds
+    while clock.now < until:
+        assert evil.session.feed() is None
+        assert evil.session.deadline is not None
+        clock.now = min(until, evil.session.deadline)
+    evil.socket.sendall(call())
+
+
+def test_a_host_that_waits_believes_no_word_of_having_been_late(evil: Evil, clock: Clock) -> None:
     evil.session.send(Execute("code", 10.0))
     for _ in range(5):
-        lying_call(evil, 0.3)
-        assert isinstance(next_frame(evil.session), HostCall)
-        evil.session.send(Resume())
-    assert left(evil.session) < 10 + GRACE - 5 * 0.3 + _TRUST
+        lying_call(evil, clock, 0.3)
+        served(evil)
+    assert left(evil.session, clock) <= 10 + GRACE - 5 * 0.3 + _TRUST + 1e-6
 
 
-def test_a_host_that_was_busy_does_not_charge_the_step_for_it(evil: Evil) -> None:
+def test_a_host_that_was_busy_does_not_charge_the_step_for_it(evil: Evil, clock: Clock) -> None:
     evil.session.send(Execute("code", 10.0))
     for _ in range(4):
         evil.socket.sendall(call())
-        time.sleep(0.5)  # busy with something else
-        assert isinstance(next_frame(evil.session), HostCall)
-        evil.session.send(Resume())
-    assert left(evil.session) > 10 + GRACE - 1.0
+        clock.now += 0.5  # busy with something else
+        served(evil)
+    assert left(evil.session, clock) == pytest.approx(10 + GRACE, abs=0.01)
 
 
-def test_a_busy_host_is_an_excuse_up_to_ten_times_the_limit(evil: Evil) -> None:
+def test_a_busy_host_is_an_excuse_up_to_ten_times_the_limit(evil: Evil, clock: Clock) -> None:
     evil.session.send(Execute("code", 0.01))
     for _ in range(4):
         evil.socket.sendall(call())
-        time.sleep(0.3)
-        assert isinstance(next_frame(evil.session), HostCall)
-        evil.session.send(Resume())
-    assert left(evil.session) < GRACE + 0.01 - (4 * 0.3 - 10 * 0.01 - _TRUST)
+        clock.now += 0.3
+        served(evil)
+    assert left(evil.session, clock) <= GRACE + 0.01 - (4 * 0.3 - 10 * 0.01 - _TRUST) + 1e-6
+
+
+def takes_to_decode(clock: Clock, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(message: bytearray) -> Any:
+        clock.now += seconds  # as for a list of half a million numbers
+        return real(message)
+
+    real = wire.decode_from_worker
+    monkeypatch.setattr(wire, "decode_from_worker", decode)
 
 
 def test_what_the_host_takes_to_decode_is_the_steps_own_time(
-    evil: Evil, monkeypatch: pytest.MonkeyPatch
+    evil: Evil, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode(message: bytearray) -> Any:
-        time.sleep(0.3)  # as for a list of half a million numbers
-        return real(message)
-
-    real = wire.decode_from_worker
-    monkeypatch.setattr(wire, "decode_from_worker", decode)
+    takes_to_decode(clock, 0.3, monkeypatch)
     evil.session.send(Execute("code", 10.0))
     for _ in range(3):
         evil.socket.sendall(call())
-        assert isinstance(next_frame(evil.session), HostCall)
-        evil.session.send(Resume())
-    assert left(evil.session) < 10 + GRACE - 3 * 0.3 + 0.01
+        served(evil)
+    assert left(evil.session, clock) == pytest.approx(10 + GRACE - 3 * 0.3, abs=0.01)
 
 
 def test_calls_that_take_the_host_longer_than_the_step_had_are_not_served(
-    evil: Evil, monkeypatch: pytest.MonkeyPatch
+    evil: Evil, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode(message: bytearray) -> Any:
-        time.sleep(0.4)
-        return real(message)
-
-    real = wire.decode_from_worker
-    monkeypatch.setattr(wire, "decode_from_worker", decode)
-    served = 0
-
-    def serve() -> None:
-        nonlocal served
-        for _ in range(20):
-            evil.socket.sendall(call())
-            assert isinstance(next_frame(evil.session), HostCall)
-            served += 1
-            evil.session.send(Resume())
-
+    takes_to_decode(clock, 0.4, monkeypatch)
     evil.session.send(Execute("code", 0.1))
+    for _ in range(2):  # of 1.1 seconds
+        evil.socket.sendall(call())
+        served(evil)
+    evil.socket.sendall(call())
     with pytest.raises(WorkerLost, match="did not stop"):
-        serve()
-    assert served <= (0.1 + GRACE + _TRUST) / 0.4
+        evil.session.feed()
     assert evil.process.killed
 
 
-def test_a_frame_that_lay_while_the_host_was_busy_past_the_end_counts(evil: Evil) -> None:
+def test_a_frame_that_lay_while_the_host_was_busy_past_the_end_counts(evil: Evil, clock: Clock) -> None:
     evil.session.send(Execute("code", 0.01))
     evil.socket.sendall(done(output="in time"))
-    time.sleep(0.01 + GRACE + 0.1)
-    assert next_frame(evil.session) == Done("in time")
+    clock.now += 0.01 + GRACE + 0.1
+    assert evil.session.feed() == Done("in time")
 
 
-def test_waiting_for_the_host_is_not_the_steps_own_time(evil: Evil) -> None:
-    evil.execute(call(), seconds=10)
-    time.sleep(1.0)  # the host takes its time with the call
+def test_waiting_for_the_host_is_not_the_steps_own_time(evil: Evil, clock: Clock) -> None:
+    evil.session.send(Execute("code", 10.0))
+    evil.socket.sendall(call())
+    assert isinstance(evil.session.feed(), HostCall)
+    clock.now += 1.0  # the host takes its time with the call
     evil.session.send(Resume())
-    assert left(evil.session) > 10 + GRACE - 0.8
+    assert left(evil.session, clock) == pytest.approx(10 + GRACE)
 
 
 def mutate(data: bytearray, source: random.Random) -> None:

@@ -1,11 +1,10 @@
 """Cells, one after another: what they print, how they fail, how they are stopped, what they leave behind."""
 
 import signal
-import time
 
 import pytest
 
-from rlm_core.sandbox import worker
+from rlm_core.sandbox import interrupt, worker
 from rlm_core.sandbox.protocol import Execute, Repl, Resume
 from tests.sandbox.fake_channel import FakeChannel, last, run
 
@@ -60,13 +59,18 @@ def test_fifty_megabytes_in_small_prints_are_bounded_too():
     assert "[49,999,000 characters cut]" in done.output
 
 
-def test_seconds_do_not_count_the_host():
-    def host(call):
-        time.sleep(1.2)
+def test_seconds_do_not_count_the_host(monkeypatch):
+    now, timers = 0.0, []
+    monkeypatch.setattr(interrupt.time, "perf_counter", lambda: now)
 
-    done = last("ask()", host=host, tools=("ask",), seconds=1)
+    def host(call):
+        nonlocal now
+        now += 100.0
+        timers.append(signal.getitimer(signal.ITIMER_REAL)[0])
+
+    done = last("ask()", host=host, tools=("ask",))
     assert done.error is None
-    assert done.seconds < 1
+    assert (done.seconds, timers) == (0.0, [0.0])
 
 
 # ---- errors
