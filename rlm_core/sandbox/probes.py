@@ -91,6 +91,7 @@ def files() -> list[str]:
 
 def environment() -> list[str]:
     crossed = [f"see the variable {name}" for name in os.environ]
+    crossed += [f"see the path {path}" for path in (*sys.argv, *sys.orig_argv, *sys.path) if os.sep in path]
     return crossed + _crossed(
         {
             "read /proc/self/environ": lambda: open("/proc/self/environ").close(),

@@ -23,6 +23,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -38,6 +39,13 @@ def main(descriptor: int) -> NoReturn:
     worker.preload()
     oswall.preload()
     oswall.settle()
+    for told in (
+        sys.argv,
+        sys.orig_argv,
+        sys.path,
+    ):  # where things are on this machine; nothing is imported now
+        told.clear()
+    sys.path_importer_cache.clear()
     zygote = Zygote(socket.socket(fileno=descriptor), holds_run=False)
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)  # until here, standard error told the host what went wrong
