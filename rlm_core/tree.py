@@ -27,7 +27,7 @@ from rlm_core.limits import LimitReached
 from rlm_core.lms import Completion
 from rlm_core.loop import Result, Run, Status
 from rlm_core.requests import Ask, Failed, InSandbox, Query, Recurse, Reply, Request, UseTool
-from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume, not_rebuilt
+from rlm_core.sandbox.protocol import Done, Execute, HostCall, Resume, not_rebuilt, rebuilding_seconds
 
 Key = tuple[Path, int, int | None]
 
@@ -85,10 +85,11 @@ class Job:
 
 @dataclass(slots=True)
 class Cell:
-    """A cell that was run, and the answers to its calls."""
+    """A cell that was run, the answers to its calls, and what it took."""
 
     execute: Execute
     resumes: list[Resume] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @dataclass(eq=False, slots=True)
@@ -105,6 +106,7 @@ class Live:
     has_worker: bool = False
     rebuild: Generator[Execute | Resume, HostCall | Done, HostCall | Done] | None = None
     replaying: Cell | None = None
+    replay_left: float = 0.0  # seconds
     done: Done | None = None  # of its last cell that ran to its end in a worker
     note: str = ""  # what the model must be told about the rebuilt worker
     gen: Generator[Request[Any] | Event, Any, Result] = field(init=False)
@@ -327,6 +329,7 @@ class Tree:
         if live.has_worker:
             self._jobs.append(Job(live, InSandbox(frame)))
         else:
+            live.replay_left = rebuilding_seconds(cell.seconds for cell in live.cells[:-1])
             self._rebuild(live)
 
     def _rebuild(self, live: Live) -> None:
@@ -339,11 +342,14 @@ class Tree:
         *earlier, current = live.cells
         last: Done | None = None
         for cell in earlier:
+            if live.replay_left <= 0:
+                break
             live.replaying = cell
-            frame = yield cell.execute
+            frame = yield replace(cell.execute, seconds=min(cell.execute.seconds, live.replay_left))
             answers = iter(cell.resumes)
             while isinstance(frame, HostCall):
                 frame = yield next(answers, Resume(error="the answer to this call was not recorded"))
+            live.replay_left -= frame.seconds
             last = frame
         live.replaying = None
         if live.done is not None:
@@ -362,6 +368,7 @@ class Tree:
     def _settle_frame(self, job: Job, value: HostCall | Done | Lost) -> None:
         live = job.live
         if isinstance(value, Lost):
+            live.replay_left -= self._since(job)
             self._lost(live, value)
             return
         if live.rebuild is not None:
@@ -375,6 +382,7 @@ class Tree:
             value, live.note = replace(value, output=live.note + value.output), ""
         if isinstance(value, Done):
             live.done = value if value.variables else live.done
+            live.cells[-1].seconds = value.seconds
             if value.timed_out:
                 live.cells.pop()  # run again it would only take as long again
         self._steps.append((live, value))

@@ -13,7 +13,7 @@ over).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -125,6 +125,12 @@ class SandboxUnavailable(SandboxError):
 
 class WorkerLost(SandboxError):
     """The worker process is gone (killed, crashed, or it broke the protocol), and its variables with it."""
+
+
+def rebuilding_seconds(took: Iterable[float]) -> float:
+    """What running cells again may take, all of them together, where each `took` so many seconds at first: a
+    busy machine may be slower, but it must not take the limit of every cell anew."""
+    return 2 * sum(took) + 1.0
 
 
 def not_rebuilt(before: Done, after: Done | None) -> list[str]:

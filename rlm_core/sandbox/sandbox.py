@@ -27,6 +27,7 @@ from rlm_core.sandbox.protocol import (
     Submission,
     WorkerLost,
     not_rebuilt,
+    rebuilding_seconds,
 )
 
 
@@ -52,11 +53,6 @@ class _Cell:
     code: str
     calls: list[tuple[HostCall, Resume]]
     seconds: float  # what it took
-
-    @property
-    def limit(self) -> float:
-        """Of running it again: a busy machine may be slower, but it must not take its first limit anew."""
-        return 2 * self.seconds + 1.0
 
 
 class Sandbox:
@@ -108,7 +104,7 @@ class Sandbox:
 
         Raises SandboxUnavailable and SandboxError where no worker can be had.  A worker that had to be
         killed is an outcome with an error, and the next cell gets a fresh one in which the cells before
-        are run again, with what their tools gave recorded."""
+        are run again, with what their tools gave recorded; in twice the time that they took, and a second."""
         limit = self._seconds if seconds is None else _check_seconds(seconds)
         note = ""
         if self._session is None:
@@ -159,9 +155,13 @@ class Sandbox:
     def _rebuild(self) -> tuple[Session, str]:
         session = self._backend.open(self._inputs, self._repl)
         last: Done | None = None
+        left = rebuilding_seconds(cell.seconds for cell in self._cells)
         try:
             for cell in self._cells:
-                last = _run(session, Execute(cell.code, cell.limit), _Recorded(cell.calls))
+                if left <= 0:
+                    break
+                last = _run(session, Execute(cell.code, left), _Recorded(cell.calls))
+                left -= last.seconds
         except WorkerLost:
             session.close()
             session, last = self._backend.open(self._inputs, self._repl), None

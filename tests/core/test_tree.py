@@ -316,6 +316,44 @@ def test_a_cell_that_ran_out_of_time_is_not_run_again():
     assert codes.count("slow(context)") == 1
 
 
+def test_all_cells_together_may_take_twice_their_time_and_a_second_when_they_are_run_again():
+    took = {"a = context": [0.5, 2.5], "b = 2": [0.5, 0.5], "c = 3": [0.5, 0.5], "d = 4": [0.5, 0.5]}
+    made = {name: {**dict.fromkeys("abcd"[: n + 1], "int")} for n, name in enumerate(took)}
+    cells = {
+        name: lambda_([Done("", variables=made[name], seconds=each) for each in seconds])
+        for name, seconds in took.items()
+    }
+    play = stage(
+        [*map(repl, took), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
+        {**cells, "bomb": lose("bomb"), "print(1)": printed("1"), **SUBMIT},
+    )
+    assert play.play().status == "answered"
+    again = [frame for frame in play.sent if isinstance(frame, Execute)][5:]
+    assert [(frame.code, frame.seconds) for frame in again[:4]] == [
+        ("a = context", 5.0),
+        ("b = 2", 2.5),
+        ("c = 3", 2.0),
+        ("d = 4", 1.5),
+    ]
+
+
+def test_cells_that_are_slow_when_they_are_run_again_do_not_take_the_limit_of_each():
+    slow = lambda_([Done("", variables={"a": "int"}, seconds=0.5), Done("", seconds=3.5, timed_out=True)])
+    play = stage(
+        [repl("a = context"), repl("b = 2"), repl("bomb"), repl("print(1)"), repl("SUBMIT(x)")],
+        {
+            "a = context": slow,
+            "b = 2": Done("", variables={"a": "int", "b": "int"}, seconds=0.5),
+            "bomb": lose("bomb"),
+            "print(1)": printed("1"),
+            **SUBMIT,
+        },
+    )
+    assert play.play().status == "answered"
+    assert [frame.code for frame in play.sent if isinstance(frame, Execute)].count("b = 2") == 1
+    assert "could not be rebuilt: a, b" in play.told[3]
+
+
 def test_children_of_a_batch_run_side_by_side():
     play = stage(
         [repl("context")],

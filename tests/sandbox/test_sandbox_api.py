@@ -328,6 +328,17 @@ def test_a_cell_that_ran_past_its_limit_is_not_run_again() -> None:
     assert "not rebuilt: b" in outcome.note
 
 
+def test_cells_that_do_not_end_when_they_are_run_again_take_one_limit_together() -> None:
+    with Sandbox(tools={"paid": lambda x: x}, seconds=0.5) as repl:
+        for name in "abc":  # calls of the clock are not those that were recorded
+            again = "except RuntimeError:\n    while True: pass"
+            repl.execute(f"import time\n{name} = 1\ntry:\n    paid(time.time_ns())\n{again}")
+        repl.execute(KILLED)
+        outcome = repl.execute("print(a)")
+    assert outcome.output == "1\n"
+    assert outcome.note == "the worker was replaced; not rebuilt: b, c"
+
+
 def test_a_worker_is_rebuilt_as_often_as_it_is_killed() -> None:
     with Sandbox(seconds=0.1) as repl:
         repl.execute("n = 1")
