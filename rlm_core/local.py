@@ -31,6 +31,7 @@ import queue
 import secrets
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from copy import copy
@@ -48,6 +49,8 @@ BATCH = 128  # tokens read between two looks at whether the caller still waits
 EXIT_SECONDS = 0.8  # that a process waits for a call under way to end
 PREFIX_CHARS = 1_500  # a shorter beginning is read faster than it is worth saving
 PREFIXES = 8  # saved beginnings that are kept, the latest used
+PREFIX_BYTES = 512_000_000  # of all of them, but for the latest alone
+ABANDONED = 3600.0  # seconds after which no process is still writing a file
 
 
 class LocalLM:
@@ -350,8 +353,7 @@ class Engine:
             os.replace(part, file)
             file.chmod(0o600)
         part.unlink(missing_ok=True)
-        for old in sorted(self.folder.glob("*.kv"), key=lambda file: file.stat().st_mtime)[:-PREFIXES]:
-            old.unlink(missing_ok=True)
+        tidy(self.folder)
 
     def _fingerprint(self, messages: Sequence[Message]) -> str:
         stat = self.path.stat()
@@ -380,3 +382,19 @@ class Engine:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
         with opener.open(request, timeout=30) as reply:
             return json.load(reply)
+
+
+def tidy(folder: Path) -> None:
+    """Keeps the saved beginnings that were used last, `PREFIXES` and `PREFIX_BYTES` at most, and removes what
+    killed processes left half written."""
+    kept = size = 0
+    with contextlib.suppress(OSError):  # another process tidies too
+        for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True):
+            stat = file.stat()
+            if file.suffix == ".kv":
+                kept, size = kept + 1, size + stat.st_size
+                goes = kept > PREFIXES or (kept > 1 and size > PREFIX_BYTES)
+            else:
+                goes = time.time() - stat.st_mtime > ABANDONED
+            if goes:
+                file.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -234,6 +235,32 @@ def test_saved_beginnings_that_are_broken_or_old_do_no_harm(
         engine.warm([system, *ask("Hi.")], threading.Event())
         assert (folder / f"{name}.kv").stat().st_size > 1_000
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({}, ["0.kv", "1.kv", "2.kv", "3.kv", "new.77"]),
+        ({"PREFIXES": 2}, ["0.kv", "1.kv", "new.77"]),
+        ({"PREFIX_BYTES": 350}, ["0.kv", "1.kv", "2.kv", "new.77"]),
+        ({"PREFIX_BYTES": 50}, ["0.kv", "new.77"]),
+    ],
+    ids=str,
+)
+def test_saved_beginnings_are_few_and_small_and_the_latest_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], left: list[str]
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setattr(local, name, value)
+    now = time.time()
+    for age, name in enumerate(["0.kv", "1.kv", "2.kv", "3.kv", "new.77"]):
+        (tmp_path / name).write_bytes(b"x" * 100)
+        os.utime(tmp_path / name, (now - age, now - age))
+    killed = tmp_path / "old.78"  # as a process was writing it
+    killed.touch()
+    os.utime(killed, (now - 7_200, now - 7_200))
+    local.tidy(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 @pytest.mark.weights
