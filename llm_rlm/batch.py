@@ -14,6 +14,7 @@ import click
 from llm_rlm.answers import Answers, AnswersError, Told
 from llm_rlm.making import Making
 from rlm_core.batch import CostReached, Outcome, Remote, Row, map_runs, read
+from rlm_core.chat_format import one_line
 from rlm_core.context import Context, ContextError
 from rlm_core.sandbox.protocol import SandboxUnavailable
 from rlm_core.terminal import safe
@@ -189,6 +190,8 @@ class _Batch:
             click.echo(f"Stopped: {stopped}; {where}. The same command goes on with them.", err=True)
             raise click.exceptions.Exit(code)
         if told.statuses["error"]:
+            row = next(row for row in self.answers.rows.values() if row["status"] == "error")
+            click.echo(f"The first error: {row['id']}: {one_line(str(row.get('reason')))}", err=True)
             click.echo("--retry-errors asks the rows that ended in an error again.", err=True)
             raise click.exceptions.Exit(1)
 

@@ -176,6 +176,8 @@ def test_a_bad_row_is_one_row(cli: Any, scripted: Any, work: Path) -> None:
     assert len(got) == 11
     assert "1 answered, 10 errors" in result.stderr
     assert "--retry-errors" in result.stderr
+    (first,) = [line for line in result.stderr.splitlines() if line.startswith("The first error: ")]
+    assert any(f"{name}: {row['reason']}" in first for name, row in got.items() if row["status"] == "error")
 
 
 def test_the_same_command_again_asks_only_what_is_left(cli: Any, scripted: Any, work: Path) -> None:
