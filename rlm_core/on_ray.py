@@ -3,13 +3,17 @@ its node.
 
 Contexts that are values travel once to each node, through Ray's object store; paths and URLs are read where
 the run is.  A run writes a journal on its node, under the id that its row gives it; its rows come back with
-the outcome, and are forgotten there once the outcome was taken.  So when a node dies, Ray starts its runs
-again elsewhere, and they go on from their journal where that node's disk is still to be seen.
+the outcome, and are forgotten there once the outcome was taken, unless the run is to be gone on with.  So
+when a node dies, Ray starts its runs again elsewhere, and they go on from their journal where that node's
+disk is still to be seen.  A batch whose rows have all come to an end leaves nothing on any node; one that was
+broken off leaves the journals of the runs that were under way, in a folder of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import uuid
@@ -49,9 +53,10 @@ def map_runs(
     purse = Purse(max_cost, workers, ours.limits.cost)
     cluster = cluster or Cluster()
     with connected(cluster) as (ray, stays):
-        runs = _Runs(rlm, uuid.uuid4().hex)
+        folder = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+        runs = _Runs(rlm, uuid.uuid4().hex, folder)
         tasks = Tasks[Row, _Done](ray, stays, cluster, runs.run, _Sending(ray, ours, name), _lost)
-        journals = _Journals(ray, ours.journal)
+        journals = _Journals(ray, ours.journal, folder)
         for _, done in performed(rows, tasks, workers, purse, lambda done: done.outcome.cost, tick):
             journals.take_in(done)
             yield done.outcome
@@ -91,10 +96,12 @@ class _Sending:
 
 
 class _Journals:
-    """Takes in the journals that come back, and has them forgotten where they were written."""
+    """Takes in the journals that come back, and has them forgotten where they were written: in `folder` of
+    each node's."""
 
-    def __init__(self, ray: Any, journal: Journal | None):
-        self._ray, self._journal = ray, journal
+    def __init__(self, ray: Any, journal: Journal | None, folder: str):
+        self._ray, self._journal, self._folder = ray, journal, folder
+        self._is_whole = True  # nothing is to be gone on with
         self._kept: dict[str, list[str]] = {}  # by node: runs whose journals are there
         self._forgetting: list[Any] = []
 
@@ -110,6 +117,9 @@ class _Journals:
                 pass  # a journal that cannot be written stops no run
 
     def forget(self, done: _Done) -> None:
+        if done.outcome.unpaid or done.outcome.status == "error":
+            self._is_whole = False
+            return
         if not done.journal:
             return
         runs = self._kept.setdefault(done.node, [])
@@ -117,14 +127,21 @@ class _Journals:
         if len(runs) >= FORGET:
             self._send(done.node, self._kept.pop(done.node))
 
-    def _send(self, node: str, runs: list[str]) -> None:
+    def _send(self, node: str, runs: list[str] | None) -> None:
+        """`runs` None: all that the batch has there."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
         forget = self._ray.remote(_forget).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-        self._forgetting.append(forget.remote(runs))
+        self._forgetting.append(forget.remote(self._folder, runs))
 
     def close(self) -> None:
+        """All rows have come to an end."""
+        if self._is_whole and self._journal is not None:
+            self._kept = {}
+            for node in self._ray.nodes():
+                if node["Alive"]:
+                    self._send(node["NodeID"], None)
         for node, runs in self._kept.items():
             self._send(node, runs)
         if self._forgetting:
@@ -136,10 +153,12 @@ class _Journals:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs of one batch.  `batch` tells it from others: its RLM is made once in each process."""
+    """The runs of one batch.  `batch` tells it from others: its RLM is made once in each process.  `folder`:
+    of its journals, the same when it is started again."""
 
     make: Callable[[], RLM]
     batch: str
+    folder: str
 
     def run(self, row: Row, context: Any, run: str, share: float | None) -> _Done:
         import ray
@@ -147,7 +166,7 @@ class _Runs:
         rlm, row = self._rlm(), replace(row, context=context)
         if not run or rlm.journal is None:
             return _Done(perform(rlm, row, share, run))
-        journal = Journal(_file(run), rlm.journal.keep_context)
+        journal = Journal(_place(self.folder) / f"{run}.db", rlm.journal.keep_context)
         rlm = copy(rlm)
         rlm.journal = journal
         outcome = perform(rlm, row, share, run)
@@ -163,8 +182,8 @@ class _Runs:
 _made: tuple[str, RLM] | None = None
 
 
-def _file(run: str) -> Path:
-    return home() / "batch" / f"{run}.db"
+def _place(folder: str) -> Path:
+    return home() / "batch" / folder
 
 
 _returned: set[str] = set()  # contexts, by hash, that went to the driver with an earlier run of this process
@@ -188,7 +207,11 @@ def _bytes(journal: Journal) -> bytes:
         return b""
 
 
-def _forget(runs: list[str]) -> None:
+def _forget(folder: str, runs: list[str] | None) -> None:
+    place = _place(folder)
+    if runs is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
     for run in runs:
         for end in ("", "-wal", "-shm"):
-            Path(f"{_file(run)}{end}").unlink(missing_ok=True)
+            (place / f"{run}.db{end}").unlink(missing_ok=True)

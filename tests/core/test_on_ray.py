@@ -101,7 +101,22 @@ def test_a_node_that_dies_in_the_middle_loses_no_answer_and_none_is_paid_twice(c
         assert db.execute("SELECT count(*), sum(status = 'answered') FROM runs").fetchone() == (200, 200)
         kept = {row[0] for row in db.execute("SELECT id FROM runs")}
     assert kept == {outcome.run for outcome in outcomes}
-    assert len(list((folder / "home" / "batch").glob("*.db"))) < 40  # the others were forgotten when taken
+    assert not list((folder / "home" / "batch").rglob("*.db"))  # nor on the node that died: it is one disk
+
+
+def test_what_a_batch_leaves_on_a_node_goes_when_it_is_finished(cluster: Any, folder: Path):
+    node = cluster.add_node(num_cpus=1)
+    left = folder / "home" / "batch"
+    with StubServer(answer) as server:
+        made = partial(make, server.url, KEY, folder / "left.db")
+        there = Cluster(cluster.address, CPUS)
+        asked = map_runs(rows(9), made, "ray", workers=4, name="left", cluster=there)
+        next(asked)
+        asked.close()
+        assert list(left.rglob("*.db"))
+        assert len(list(map_runs(rows(9), made, "ray", workers=4, name="left", cluster=there))) == 9
+    assert not list(left.rglob("*.db"))
+    cluster.remove_node(node)
 
 
 def test_an_iterator_that_is_closed_ends_its_runs(cluster: Any, folder: Path):
