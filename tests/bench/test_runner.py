@@ -137,7 +137,7 @@ JOBS = [Job(Spec.of("niah", {}, index=index), "rlm0") for index in range(30)]
 
 
 def test_all_jobs_are_done_once_some_at_once():
-    barrier = threading.Barrier(3, timeout=5)
+    barrier = threading.Barrier(3, timeout=60)
 
     def perform(job, cost):
         if job.spec.index < 3:

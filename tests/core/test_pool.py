@@ -43,7 +43,7 @@ def test_items_share_what_is_left_and_give_back_what_they_did_not_spend():
 
 def test_money_that_comes_back_begins_what_is_left():
     """Two take all there is; the one that spends nothing lets the third begin."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def work(item, share):
         if item < 2:

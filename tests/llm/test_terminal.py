@@ -191,7 +191,7 @@ def test_ctrl_c_ends_everything_and_tells_what_was_spent(
     with StubServer(script) as server:
         declare(home, server.url)
         process = start("-m", "rlm-stub", *flags, "Q")
-        assert reached.wait(PATIENCE * 2)
+        assert reached.wait(PATIENCE * 8)
         time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
         stdout, stderr = process.communicate(timeout=PATIENCE)
