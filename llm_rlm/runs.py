@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rlm_core.terminal import safe_json
-
 if TYPE_CHECKING:
     from rlm_core.journal import Journal
 
@@ -85,7 +83,13 @@ def runs(
         values.append(status)
     rows = [_row(journal, row) for row in journal.runs(count or -1, " AND ".join(where), *values)]
     rows = [row for row in rows if status in (None, row["status"])]
-    click.echo(safe_json(json.dumps(rows, indent=2, ensure_ascii=False)) if as_json else table(rows))
+    click.echo(_json(rows, indent=2) if as_json else table(rows))
+
+
+def _json(told: Any, indent: int | None = None) -> str:
+    from rlm_core.terminal import safe_json
+
+    return safe_json(json.dumps(told, indent=indent, ensure_ascii=False))
 
 
 def _row(journal: Journal, row: dict[str, Any]) -> dict[str, Any]:
@@ -171,11 +175,11 @@ def export(journal: Journal, run: str) -> None:
     import msgspec
 
     row = journal.run(run)
-    click.echo(safe_json(json.dumps({"type": "Run", **_row(journal, row)}, ensure_ascii=False)))
+    click.echo(_json({"type": "Run", **_row(journal, row)}))
     for at, number, event in journal.events(row["id"]):
         fields = msgspec.to_builtins(event, enc_hook=str)
         told = {"type": type(event).__name__, "at": at, "number": number, **fields}
-        click.echo(safe_json(json.dumps(told, ensure_ascii=False)))
+        click.echo(_json(told))
 
 
 @click.command(name="rm")
