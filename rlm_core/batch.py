@@ -166,7 +166,12 @@ def run_id(name: str, row: Row, rlm: RLM) -> str:
         return ""
     asked = (name, row.id, row.query, _told(row.context), rlm.lm.model, rlm.sub_lm.model, rlm.strategy.name)
     text = repr((*asked, sorted(asdict(rlm.limits).items(), key=str)))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return digest(text)[:20]
+
+
+def digest(text: str) -> str:
+    """Of any text, halves of characters included."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _told(context: Any) -> Any:
@@ -181,7 +186,7 @@ def _told(context: Any) -> Any:
         except OSError:
             return os.fspath(context)
         return (os.path.abspath(context), status.st_size, status.st_mtime_ns)
-    return hashlib.sha256(repr(context).encode("utf-8", "surrogatepass")).hexdigest()
+    return digest(repr(context))
 
 
 _last = threading.local()

@@ -11,7 +11,6 @@ broken off leaves the journals of the runs that were under way, in a folder of i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -24,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rlm_core.batch import Outcome, Row, perform, run_id
+from rlm_core.batch import Outcome, Row, digest, perform, run_id
 from rlm_core.home import home
 from rlm_core.journal import Journal, JournalError
 from rlm_core.journal.file import connect
@@ -53,7 +52,7 @@ def map_runs(
     purse = Purse(max_cost, workers, ours.limits.cost)
     cluster = cluster or Cluster()
     with connected(cluster) as (ray, stays):
-        folder = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+        folder = digest(name)[:20]
         runs = _Runs(rlm, uuid.uuid4().hex, folder)
         tasks = Tasks[Row, _Done](ray, stays, cluster, runs.run, _Sending(ray, ours, name), _lost)
         journals = _Journals(ray, ours.journal, folder)

@@ -39,11 +39,8 @@ def main(descriptor: int) -> NoReturn:
     worker.preload()
     oswall.preload()
     oswall.settle()
-    for told in (
-        sys.argv,
-        sys.orig_argv,
-        sys.path,
-    ):  # where things are on this machine; nothing is imported now
+    # where things are on this machine; nothing is imported any more
+    for told in (sys.argv, sys.orig_argv, sys.path):
         told.clear()
     sys.path_importer_cache.clear()
     zygote = Zygote(socket.socket(fileno=descriptor), holds_run=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from processes import descendants
 
 from rlm_bench import rows
 from rlm_bench.commands import bench
@@ -281,20 +282,6 @@ def test_ctrl_c_keeps_what_was_done_says_how_to_go_on_and_leaves_no_process(tmp_
     while left := [one for one in below if Path(f"/proc/{one}").exists()]:
         assert time.monotonic() < deadline, left
         time.sleep(0.02)
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(place.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # ended meanwhile
-            continue
-        if parent == process:
-            child = int(place.parent.name)
-            found += [child, *descendants(child)]
-    return found
 
 
 def test_llm_has_the_group_and_loads_it_only_when_it_is_asked_for(tmp_path):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import descendants
 from scripts import FIND, SUBMIT, TEXT, declare
 from stub_server import Reply, StubServer
 
@@ -243,17 +244,3 @@ def test_a_signal_leaves_no_process_and_a_run_that_goes_on(
             assert len(server.requests) == before + 1
     finally:
         signal.signal(sign, usual)
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(place.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # ended meanwhile
-            continue
-        if parent == process:
-            child = int(place.parent.name)
-            found += [child, *descendants(child)]
-    return found
