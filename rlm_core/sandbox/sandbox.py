@@ -158,10 +158,10 @@ class Sandbox:
         left = rebuilding_seconds(cell.seconds for cell in self._cells)
         try:
             for cell in self._cells:
-                if left <= 0:
-                    break
                 last = _run(session, Execute(cell.code, left), _Recorded(cell.calls))
                 left -= last.seconds
+                if last.timed_out or left <= 0:
+                    break
         except WorkerLost:
             session.close()
             session, last = self._backend.open(self._inputs, self._repl), None
