@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -33,9 +33,11 @@ from rlm_bench.samples import Sample
 from rlm_bench.tasks import get
 from rlm_core import baselines, contract, strategies
 from rlm_core.context import Context
+from rlm_core.finding import Finder, Span, covered
 from rlm_core.limits import Limits, RunUsage
 from rlm_core.lms import LM, LMCallError
 from rlm_core.loop import DEFAULT_WINDOW, Result
+from rlm_core.pieces import Pieces, texts_of
 
 SHRINK = 0.8  # of the window, where a model refuses what was estimated to fit
 
@@ -257,7 +259,7 @@ def _limits(setting: Setting, depth: int) -> Limits:
 
 def _rlm(depth: int) -> Perform:
     def rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
-        from rlm_core.events import Replied
+        from rlm_core.events import Replied, Started, Stepped, SubCalled
         from rlm_core.rlm import RLM, Finished
 
         made = RLM(
@@ -268,17 +270,39 @@ def _rlm(depth: int) -> Perform:
             sandbox=setting.settings.sandbox,
         )
         start, first, failed = time.monotonic(), None, False
+        shown: list[str] = []
         for event in made.stream(sample.context, sample.query):
             if isinstance(event, Replied) and not event.path:
                 first = first or time.monotonic() - start
                 failed = bool(event.error)
-            if isinstance(event, Finished):
+            elif isinstance(event, Started):
+                shown.append(event.card)
+            elif isinstance(event, Stepped):
+                shown.append(event.shown)
+            elif isinstance(event, SubCalled):
+                shown.append(event.prompt)
+            elif isinstance(event, Finished):
                 outcome = _outcome(event.result, failed)
                 outcome.first_seconds = first
+                outcome.coverage = _coverage(sample, shown)
                 return outcome
         raise RuntimeError("the run ended without a result")
 
     return rlm
+
+
+def _coverage(sample: Sample, shown: Sequence[str]) -> float | None:
+    """Share of the context that stands in what models were `shown`; None where looking for it takes too
+    long."""
+    inputs = {"context": sample.context}
+    texts = dict(texts_of(inputs))
+    pieces, finder = Pieces(inputs), Finder(texts)
+    spans: list[Span] = []
+    for text in shown:
+        quoted = [piece for piece in pieces.cut(text) if not isinstance(piece, str)]
+        spans += quoted or finder.find(text)
+    size = sum(map(len, texts.values()))
+    return None if finder.late or not size else covered(spans) / size
 
 
 def _outcome(result: Result, failed: bool) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rlm_bench.tasks import get, names
-from rlm_bench.tasks.placing import CUTS, DEPTHS
+from rlm_bench.tasks.placing import CUTS, DEPTHS, TENTHS
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
 
@@ -42,7 +42,7 @@ def presets() -> dict[str, Preset]:
         Preset("quick", "every task five times, 100K characters; twins in pairs", list(_every(5, 100_000))),
         Preset("standard", "a needle at 13 places, all tasks at 100K and 1M characters", list(_standard())),
         Preset(
-            "positions", "a needle at 21 places, on cuts too, in 300K and 1M characters", list(_positions())
+            "positions", "a needle at 26 places, on cuts too, in 300K and 1M characters", list(_positions())
         ),
         Preset("scale", "a needle, and an aggregation, from 10K to 10M characters", list(_scale())),
         Preset("seed", "the earlier reproduction's experiments, 5 samples a cell", list(_seed())),
@@ -75,7 +75,7 @@ def _standard() -> Iterator[Cell]:
 
 def _positions() -> Iterator[Cell]:
     for size in (300_000, 1_000_000):
-        for pos in (*DEPTHS, *CUTS):
+        for pos in (*DEPTHS, *CUTS, *TENTHS):
             yield _cell("niah", 10, size=size, pos=pos)
 
 

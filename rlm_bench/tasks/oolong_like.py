@@ -47,6 +47,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     ("months", "all"),
     ("top_date", "all"),
 )
+LEAST_SHARE = 0.03  # of the lines, that every label has
 TYPES = {"count": "count", "times": "count", "months": "count", "relative": "comparison", "top_date": "date"}
 TYPES |= {"top_user": "user", "more_of": "user"}
 
@@ -183,10 +184,13 @@ def window(rows: int, users: int, seed: int, number: int) -> tuple[list[Line], s
         while evaluate("top_date", {}, lines) is None:  # dates are many: one is made the most frequent
             at = chance.randrange(rows)
             lines[at] = Line(top[0], lines[at].user, lines[at].label)
-        if all(evaluate(kind, {}, lines) is not None for kind in ("most", "least", "second", "top_user")):
+        counts = Counter(line.label for line in lines)
+        fair = all(counts[label] >= LEAST_SHARE * rows for label in windows.labels())
+        unique = ("most", "least", "second", "top_user")
+        if fair and all(evaluate(kind, {}, lines) is not None for kind in unique):
             lines = windows.told(lines, chance)
             return lines, windows.write(lines), windows.write(lines, with_labels=True)
-    raise BuildError(f"no window of {rows} rows and {users} users without ties")
+    raise BuildError(f"no window of {rows} rows and {users} users has all labels and no ties")
 
 
 def size_of(params: Params) -> tuple[int, int]:
@@ -251,7 +255,7 @@ def majority(sample: Sample) -> Any:
 
 TASK = Task(
     name="oolong_like",
-    version=1,
+    version=2,
     defaults={"size": 10_000, "rows": None, "users": None, "with_labels": False},
     build=build,
     solve=solve,

@@ -118,7 +118,7 @@ def first_word(text: str) -> str:
 
 def draw(chance: random.Random, rows: int, users: int, kinds: int = 6) -> list[Line]:
     """Lines without texts, in the order of the window: 80% of them of 20% of the users, labels unevenly
-    shared (some 1% at least), each user asking questions of at most `kinds` classes."""
+    shared, each user asking questions of at most `kinds` classes."""
     ids = chance.sample(range(10_000, 100_000), users)
     busy = ids[: max(1, users // 5)]
     weights = [0.03 + 0.82 * chance.random() ** 2 for _ in labels()]

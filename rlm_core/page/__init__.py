@@ -11,24 +11,21 @@ import hashlib
 import html
 import json
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlm_core.finding import Finder, Span
 from rlm_core.journal import Journal, JournalError, question, state
 from rlm_core.pieces import Piece, texts_of
 from rlm_core.trace import Call, Step, Trace, trace
 
 QUOTED = 400  # characters of each end of a quotation of the inputs in a prompt
 MOST = 20_000  # characters of any one text
-FINDING = 3.0  # seconds, for finding what was printed in the inputs
-LEAST = 24  # characters of a fragment that is looked for
 HERE = Path(__file__).parent
 SCRIPTS = ("base", "items", "head", "tree", "search", "detail", "time", "coverage", "start")
 """One script in parts, each an idea, in this order."""
 
-Span = tuple[str, int, int]  # name of an input, start, length
 Quotations = Mapping[tuple[str, int, int], list[Span]]
 
 
@@ -68,7 +65,7 @@ def _data(journal: Journal, row: Mapping[str, Any]) -> dict[str, Any]:
         texts = dict(texts_of(journal.inputs(row)))
     except JournalError:
         texts = {}
-    finder = _Finder(texts)
+    finder = Finder(texts)
     facts = {name: value for name, value in row.items() if name not in ("setup", "pid", "context")}
     if facts["steps"] is None:
         facts |= journal.spent(row["id"])
@@ -92,7 +89,7 @@ def _sizes(texts: Mapping[str, str], spans: list[Span], chars: int) -> list[list
 
 
 def _run(
-    run: Trace, quotations: Quotations, given: Mapping[str, list[Piece]], finder: _Finder
+    run: Trace, quotations: Quotations, given: Mapping[str, list[Piece]], finder: Finder
 ) -> dict[str, Any]:
     path = ".".join(map(str, run.path))
     return {
@@ -112,7 +109,7 @@ def _run(
 
 
 def _step(
-    step: Step, path: str, quotations: Quotations, given: Mapping[str, list[Piece]], finder: _Finder
+    step: Step, path: str, quotations: Quotations, given: Mapping[str, list[Piece]], finder: Finder
 ) -> dict[str, Any]:
     looked = step.looked
     if path:
@@ -179,45 +176,3 @@ def _cut(text: str) -> str:
         return text
     half = MOST // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
-
-
-class _Finder:
-    """Finds where in the inputs something stands that was printed or sent: a place of each fragment.  It
-    stops looking when its time is over, and says so in `late`."""
-
-    def __init__(self, texts: Mapping[str, str]):
-        self.texts = texts
-        self.until = time.monotonic() + FINDING
-        self.late = False
-        self.known: dict[str, Span | None] = {}
-        self.reached = dict.fromkeys(texts, 0)  # where the last was found: the next is often right behind
-
-    def find(self, text: str) -> list[Span]:
-        places = map(self._place, dict.fromkeys(_fragments(text)))
-        return [place for place in places if place]
-
-    def _place(self, fragment: str) -> Span | None:
-        if fragment not in self.known:
-            if time.monotonic() > self.until:
-                self.late = True
-                return None
-            found = (self._in(name, fragment) for name in self.texts)
-            self.known[fragment] = next((place for place in found if place), None)
-        return self.known[fragment]
-
-    def _in(self, name: str, fragment: str) -> Span | None:
-        text, reached = self.texts[name], self.reached[name]
-        at = text.find(fragment, reached)
-        if at < 0:
-            at = text.find(fragment, 0, reached + len(fragment))
-        if at < 0:
-            return None
-        self.reached[name] = at
-        return name, at, len(fragment)
-
-
-def _fragments(text: str) -> Iterator[str]:
-    """Parts of a text between line ends and quotes, as in printed lists."""
-    for part in re.split(r"""\\n|\n|['"], ['"]|\[['"]|['"]\]""", text):
-        if len(part) >= LEAST:
-            yield part[:2_000]

@@ -106,6 +106,23 @@ def test_an_rlm_answers_by_code_and_its_calls_are_counted_by_role(name):
     assert outcome.steps[0]["output"].startswith("1 [")
 
 
+@pytest.mark.parametrize(
+    ("code", "sub", "share"),
+    [
+        ("print('done')", "", (0, 0.06)),  # the card alone
+        ("print(context[:10_000])", "", (0.1, 0.3)),  # what is shown of an output has a limit
+        ("llm_query(context[:len(context) // 2])", "-", (0.48, 0.56)),
+        ("llm_query_batched(chunks(16_000))", "-", (0.95, 1)),
+        ("for _ in range(3): llm_query(context[:20_000])", "-", (0.3, 0.39)),  # the same, thrice
+    ],
+)
+def test_what_an_rlm_s_models_were_shown_of_the_text_is_known(code, sub, share):
+    given = sample(size=60_000)
+    lm = ScriptedLM([f"```repl\nfound = grep('special magic')\n{code}\n```", FIND])
+    outcome = by("rlm1", lm, given, ScriptedLM(lambda _: sub))
+    assert share[0] <= outcome.coverage <= share[1]
+
+
 def test_a_sub_call_is_counted_apart_and_depth_0_has_none():
     ask = "```repl\nSUBMIT(llm_query('what is it? ' + context[:100]))\n```"
     sub = ScriptedLM("7")

@@ -38,7 +38,7 @@ def test_every_cell_of_a_preset_can_be_made(name):
 
 def test_the_presets_are_as_large_as_their_names_say():
     sizes = {name: preset.samples for name, preset in presets().items()}
-    assert sizes["positions"] == 420
+    assert sizes["positions"] == 520
     assert all(cell.n >= 5 for cell in presets()["seed"].cells)
     assert sizes["smoke"] <= 20
     for preset in (*presets().values(), presets()["quick"].with_n(3)):  # no question without its twin
