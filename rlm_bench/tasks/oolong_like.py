@@ -1,7 +1,8 @@
-"""Aggregation over labels that must be inferred line by line (after OOLONG): 25 questions on each window.
+"""Aggregation over labels that must be inferred line by line (after OOLONG): 25 kinds of question.
 
-`index` // 25 is the window, `index` % 25 the question, so that samples of one window are one cluster. Ties
-are drawn again. With `with_labels` the labels stand in the text: that isolates counting from classifying.
+OOLONG asks all of them on each window. Here each sample has a window of its own: few samples say more when
+they do not share one. Ties are drawn again. With `with_labels` the labels stand in the text: that isolates
+counting from classifying.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     ("months", "all"),
     ("top_date", "all"),
 )
+STRIDE = 12  # between the kinds of two samples: a few samples are of many kinds
 LEAST_SHARE = 0.03  # of the lines, that every label has
 TYPES = {"count": "count", "times": "count", "months": "count", "relative": "comparison", "top_date": "date"}
 TYPES |= {"top_user": "user", "more_of": "user"}
@@ -206,9 +208,8 @@ def size_of(params: Params) -> tuple[int, int]:
 
 def build(params: Params, seed: int, index: int) -> Draft:
     rows, users = size_of(params)
-    number, form = divmod(index, len(FORMS))
-    lines, plain, labelled = window(rows, users, seed, number)
-    kind, scope = FORMS[form]
+    lines, plain, labelled = window(rows, users, seed, index)
+    kind, scope = FORMS[STRIDE * index % len(FORMS)]
     chance = rng("oolong_like", params, seed, index)
     for _ in range(300):
         args = arguments(kind, scope, lines, chance)
@@ -227,7 +228,6 @@ def build(params: Params, seed: int, index: int) -> Draft:
             "scope": scope,
             "asked": args,
             "rows": rows,
-            "cluster": f"oolong-{rows}-{users}-{seed}-{number}",
         },
     )
 

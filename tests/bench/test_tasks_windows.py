@@ -85,14 +85,13 @@ def test_pairs_are_counted_as_the_conditions_say():
     assert gold(exactly, 10) == [(1, 2)]  # 3 has two, and a user is no pair with itself
 
 
-def test_a_window_asks_25_questions_of_one_text_and_is_one_cluster():
-    task = tasks.get("oolong_like")
-    samples = [task.sample(index=index) for index in range(25)]
-    assert (
-        len({sample.sha256 for sample in samples}) == len({sample.meta["cluster"] for sample in samples}) == 1
-    )
-    assert len({sample.query for sample in samples}) == 25
-    assert task.sample(index=25).sha256 != samples[0].sha256
+def test_each_sample_has_a_window_of_its_own_and_25_have_all_kinds_of_question():
+    samples = [tasks.get("oolong_like").sample(index=index) for index in range(25)]
+    assert len({sample.sha256 for sample in samples}) == 25
+    assert len({sample.meta["cluster"] for sample in samples}) == 25
+    asked = Counter((sample.meta["kind"], sample.meta["scope"]) for sample in samples)
+    assert asked == Counter(FORMS)
+    assert len({kind for kind, _ in list(asked)[:5]}) >= 4
     kinds = Counter(kind for kind, _ in FORMS)
     assert kinds.keys() == {
         "most", "least", "second", "count", "relative", "times", "top_user", "more_of", "months", "top_date",
