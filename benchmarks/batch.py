@@ -22,6 +22,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from benchmarks.memory import family, used  # noqa: E402
 from rlm_core import RLM, ScriptedLM  # noqa: E402
 from rlm_core.batch import Row, map_runs  # noqa: E402
 from rlm_core.ray_pool import Cluster  # noqa: E402
@@ -62,35 +63,9 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.5):
-            pids = family(os.getpid())
-            self.processes = max(self.processes, len(pids))
-            self.memory = max(self.memory, sum(map(proportional, pids)))
+            self.processes = max(self.processes, len(family(os.getpid())))
+            self.memory = max(self.memory, used(os.getpid()))
             self.cpu = time.thread_time()
-
-
-def family(root: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def proportional(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
 
 
 @contextmanager

@@ -11,14 +11,13 @@ import argparse
 import logging
 import multiprocessing
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import dspy
 from dspy_upstream import NAMES, Maker, Scripted, call, deno, deno_starts, local, ours
+from memory import Peak, used
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 LINE = "On this day nothing of note was written down by anyone.\n"
@@ -66,47 +65,14 @@ def _memory(make: Maker, chars: int, queue: multiprocessing.Queue[float | str]) 
     if make is deno:
         deno_starts()
     given = text(chars)
-    before, peak, done = resident(), 0.0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.01):
-            peak = max(peak, resident())
-
-    watching = threading.Thread(target=watch)
-    watching.start()
+    before = used(os.getpid())
     try:
-        call(make(), Scripted("1", "SUBMIT(str(len(context)))"), context=given)
+        with Peak(os.getpid()) as peak:
+            call(make(), Scripted("1", "SUBMIT(str(len(context)))"), context=given)
     except Exception as error:
         queue.put(f"{type(error).__name__}: {str(error)[:60]}")
         return
-    finally:
-        done.set()
-        watching.join()
-    queue.put(peak - before)
-
-
-def resident() -> float:
-    """MB of this process and its children; pages that they share are counted once."""
-    total = 0
-    for pid in (os.getpid(), *children(os.getpid())):
-        try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:  # it has ended, or is another user's
-            continue
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total / 1024
-
-
-def children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            below = [int(child) for child in task.read_text().split()]
-        except OSError:
-            continue
-        found += below + [deeper for child in below for deeper in children(child)]
-    return found
+    queue.put((peak.highest - before) / 1e6)
 
 
 def ends(job: Callable[[Maker], float], make: Maker) -> float | str:

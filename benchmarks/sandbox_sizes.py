@@ -4,8 +4,8 @@
     python benchmarks/sandbox_sizes.py --large    # 1G as well: takes 8 GB of memory
 
 Memory is that of all the sandbox's processes and of the files in memory between them, over what there was
-before: each process's proportional share (PSS), and the system's shared memory that none has
-mapped.  "while loading" is the highest of samples taken every few milliseconds.  Linux only.
+before: each process's proportional share (PSS), and files that none has mapped.  "while loading" is the
+highest of samples taken every few milliseconds.  Linux only.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import argparse
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from memory import Peak, used
 
 from rlm_core.sandbox import LocalSandbox
 from rlm_core.sandbox.host import LocalSession
@@ -69,16 +69,16 @@ def context(name: str, value: Any) -> None:
     inputs = {"context": value}
     first, further, sandbox = timed(inputs)
     sandbox.close()
-    before = memory()
-    with Peak() as peak:
+    before = used(os.getpid())
+    with Peak(os.getpid()) as peak:
         *_, sandbox = timed(inputs, further=False)
-    after = memory()
+    after = used(os.getpid())
     run(sandbox.open(inputs, Repl()), "print(len(context))")
-    both = memory()
+    both = used(os.getpid())
     sandbox.close()
     pipe = through_a_pipe(value) if isinstance(value, str) else float("nan")
     print(f"{name:<18}{size / MB:>7.0f}{first:>10.3f} s{pipe:>10.3f} s{further:>10.3f} s", end="")
-    loading, loaded, shared = ((used - before) / size for used in (peak.highest, after, both))
+    loading, loaded, shared = ((now - before) / size for now in (peak.highest, after, both))
     print(f"{loading:>15.2f}x{loaded:>7.2f}x{shared:>9.2f}x")
 
 
@@ -158,53 +158,6 @@ def per(what: str, count: int, do: Callable[[int], Any]) -> None:
 
 def ms(started: float) -> str:
     return f"{(time.perf_counter() - started) * 1e3:.0f} ms"
-
-
-def memory() -> int:
-    """Bytes held by this process, all below it, and files in memory that none of them has mapped."""
-    mapped = private = 0
-    for pid in [os.getpid(), *below(os.getpid())]:
-        try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in rollup.splitlines()[1:]}
-        mapped += fields.get("Pss_Shmem", 0)
-        private += fields["Pss"] - fields.get("Pss_Shmem", 0)
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("Shmem:"):
-            return private + int(line.split()[1]) * 1024
-    return private + mapped
-
-
-def below(pid: int) -> list[int]:
-    found: list[int] = []
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return found
-    for child in map(int, children):
-        found += [child, *below(child)]
-    return found
-
-
-class Peak:
-    """Samples `memory` until it is left."""
-
-    def __enter__(self) -> Peak:
-        self.highest = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-        self._thread.start()
-        return self
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.003):
-            self.highest = max(self.highest, memory())
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
 
 
 if __name__ == "__main__":

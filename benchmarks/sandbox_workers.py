@@ -19,6 +19,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from memory import family
+
 from rlm_core.sandbox import LocalSandbox, Sandbox
 from rlm_core.sandbox.host import LocalSession
 from rlm_core.sandbox.protocol import Done, Execute, HostCall, Repl, Resume
@@ -133,7 +135,7 @@ def measured(name: str, work: Callable[[], int], count: int) -> None:
 
 def left_behind() -> tuple[int, int, int]:
     """Processes below this one (zombies too), its open descriptors, and the private kB of all of them."""
-    pids = [os.getpid(), *below(os.getpid())]
+    pids = family(os.getpid())
     return len(pids) - 1, len(os.listdir("/proc/self/fd")), sum(map(private, pids))
 
 
@@ -142,13 +144,6 @@ def private(pid: int) -> int:
         if line.startswith("RssAnon"):
             return int(line.split()[1])
     return 0  # a zombie
-
-
-def below(pid: int) -> list[int]:
-    children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += map(int, (task / "children").read_text().split())
-    return [pid for child in children for pid in (child, *below(child))]
 
 
 def past_the_limit(code: str) -> float:

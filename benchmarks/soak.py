@@ -28,6 +28,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 from faulty import QUESTION, TEXT, Sometimes  # noqa: E402
 from stub_server import StubServer  # noqa: E402
 
+from benchmarks.memory import family  # noqa: E402
 from rlm_core import RLM, Limits, OpenAIChat  # noqa: E402
 from rlm_core.retry import RetryRule  # noqa: E402
 
@@ -46,21 +47,13 @@ class Held(NamedTuple):
     @classmethod
     def now(cls) -> Held:
         gc.collect()
-        parents = {}
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = status.read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            parents[int(status.parent.name)] = int(fields[1])
-        below, more = set(), {os.getpid()}
-        while more:
-            more = {pid for pid, parent in parents.items() if parent in more}
-            below |= more
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         descriptors = len(os.listdir("/proc/self/fd"))
         return cls(
-            len(below), threading.active_count(), descriptors, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+            len(family(os.getpid())) - 1,
+            threading.active_count(),
+            descriptors,
+            pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
         )
 
     def __str__(self) -> str:

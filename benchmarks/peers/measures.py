@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.memory import Peak, used
 from benchmarks.peers.candidates import CANDIDATES, TOP, Candidate
-from benchmarks.peers.memory import Peak, used
 from benchmarks.peers.script import Script
 from benchmarks.peers.text import text
 from tests.stub_server import StubServer
