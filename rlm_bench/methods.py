@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 from rlm_bench.models import Meter, Metered, counter
@@ -145,10 +147,21 @@ def config(name: str, setting: Setting) -> dict[str, Any]:
         told["prompts"] = [baselines.ANSWER, baselines.NOTE, baselines.MERGE]
         return told
     told |= asdict(setting.settings)
+    if name in PACKAGES:
+        told |= {"version": version_of(name), "interpreter": _interpreter() if name == "dspy" else None}
+        return told
     strategy = strategy_of(setting)
     told["strategy"] = strategies.to_dict(strategy)
     told["wording"] = asdict(contract.WORDINGS[strategy.wording])
     return told
+
+
+def version_of(package: str) -> str | None:
+    """The installed version, None where there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def digest(told: dict[str, Any]) -> str:
@@ -350,14 +363,12 @@ def dspy_rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
 
 def dspy_upstream(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
     with _dspy_lms(setting, meter) as (_, sub):
-        import shutil
-
         import dspy
 
         from dspy_rlm import RestrictedInterpreter
 
         told = setting.settings
-        where = {} if shutil.which("deno") else {"interpreter_factory": RestrictedInterpreter}
+        where = {} if _interpreter() == "deno" else {"interpreter_factory": RestrictedInterpreter}
         module = dspy.RLM(
             "context, query -> answer",
             max_iters=told.iterations,
@@ -369,6 +380,11 @@ def dspy_upstream(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
         prediction = module(context=value, query=sample.query)
         steps = [dict(step) for step in prediction.trajectory]
         return Outcome(prediction.answer, steps=steps)
+
+
+def _interpreter() -> str:
+    """Where upstream's `dspy.RLM` runs code."""
+    return "deno" if shutil.which("deno") else "ours"
 
 
 @contextmanager
@@ -433,6 +449,8 @@ def _rule(name: str) -> Perform:
 
     return rule
 
+
+PACKAGES = ("dspy", "rlms")  # methods that are other packages, by the name of which they go
 
 MODELLESS: dict[str, Perform] = {
     "oracle": oracle,

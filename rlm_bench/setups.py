@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ class Setup:
             "cells": [
                 {"task": cell.task, "n": cell.n, "params": dict(cell.params)} for cell in self.preset.cells
             ],
-            "versions": {name: _version(name) for name in packages},
+            "versions": {name: methods.version_of(name) for name in packages},
             "commit": _commit(),
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
@@ -123,13 +122,6 @@ class Setup:
 
     def forecast(self) -> str:
         return forecast(self.jobs, self.root, self.sub, self.settings)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

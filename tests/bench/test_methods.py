@@ -185,6 +185,15 @@ def test_a_method_is_filed_under_all_that_decides_what_it_does():
     assert sha("direct") == sha("direct", iterations=5)
 
 
+def test_another_package_is_filed_under_its_version_and_where_it_runs_code(monkeypatch):
+    lm = ScriptedLM("")
+    monkeypatch.setattr(methods.shutil, "which", lambda name: None)
+    told = methods.config("dspy", Setting(lm, lm))
+    assert (told["version"], told["interpreter"]) == (methods.version_of("dspy"), "ours")
+    monkeypatch.setattr(methods.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert methods.config("dspy", Setting(lm, lm))["interpreter"] == "deno"
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
