@@ -70,7 +70,7 @@ def gen(
     from rlm_bench import options, rows
     from rlm_bench.runner import Spec
 
-    given = or_say(lambda: options.params(params, corpus))
+    given = or_say(lambda: options.params(options.pinned(params, corpus)))
     out = output.open("w", encoding="utf-8") if output else sys.stdout
     for index in range(n):
         sample = or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
@@ -194,7 +194,7 @@ def run(
         llm rlm bench run --questions mine.jsonl -m gpt-5-mini --method rlm1 --method direct
         llm rlm bench run --resume runs/20260102-120000-quick
     """
-    from rlm_bench import rows
+    from rlm_bench import options, rows
 
     dry, folder = given.pop("dry_run"), given.pop("folder")
     if resume:
@@ -207,8 +207,8 @@ def run(
             from rlm_bench import questions
 
             given["questions"] = or_say(lambda: questions.reference(given["questions"]))
-        if given["corpus"]:
-            given["corpus"] = str(given["corpus"].resolve())
+        corpus = given.pop("corpus")
+        given["params"] = or_say(lambda: options.pinned(given["params"], corpus))
         folder = folder or Path("runs") / _name(given)
         if (folder / rows.CONFIG).exists():
             raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
@@ -258,7 +258,8 @@ def report(run: tuple[Path, ...], output: Path | None) -> None:
     """
     Write report.md and report.html of one or more runs, and print the tables
 
-    RUN is a run's folder, or a samples.jsonl or samples.jsonl.gz; several are read as one.
+    RUN is a run's folder, or a samples.jsonl or samples.jsonl.gz; several are read as one, in which
+    what stands in two of them counts once.
 
     \b
         llm rlm bench report runs/20260102-120000-quick
@@ -297,7 +298,11 @@ def compare(one: Path, other: Path) -> None:
 def _read(paths: tuple[Path, ...]) -> list[Any]:
     from rlm_bench import rows
 
-    read = [row for path in paths for row in or_say(lambda path=path: rows.read(path))]  # type: ignore[misc]
+    read = rows.latest(
+        row
+        for path in paths
+        for row in or_say(lambda path=path: rows.read(path))  # type: ignore[misc]
+    )
     if not read:
         raise click.ClickException(f"{paths[0]} holds no rows yet")
     return read

@@ -6,22 +6,32 @@ import random
 from functools import lru_cache
 from pathlib import Path
 
+from rlm_bench import folders
+
 ENDS = {".txt", ".md", ".rst", ".text"}
 
 
+def files(folder: Path) -> list[Path]:
+    """Its text files, in the order of their names.  ValueError where there are none."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix in ENDS and path.is_file())
+    if not found:
+        raise ValueError(f"corpus {folder}: no text in it, in files that end in {', '.join(sorted(ENDS))}")
+    return found
+
+
 @lru_cache(maxsize=2)
-def pieces(folder: str) -> tuple[str, ...]:
-    """The lines of the folder's text files that are not blank, file by file in the order of their names.
+def pieces(name: str) -> tuple[str, ...]:
+    """The lines of a folder's text files that are not blank, file by file.  `name`: as `folders` has it.
     ValueError where there are none."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix in ENDS and path.is_file())
+    folder = folders.opened(name, files)
     lines = [
         line.rstrip()
-        for path in files
+        for path in files(folder)
         for line in path.read_text("utf-8", errors="replace").splitlines()
         if line.strip()
     ]
     if not lines:
-        raise ValueError(f"corpus {folder}: no text in it, in files that end in {', '.join(sorted(ENDS))}")
+        raise ValueError(f"corpus {folder}: its text files are empty")
     return tuple(lines)
 
 

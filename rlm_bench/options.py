@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from rlm_bench import corpora, folders, questions, stdlib, tasks
 from rlm_bench import methods as methods_
-from rlm_bench import questions, tasks
 from rlm_bench.presets import Cell, Preset, presets, with_twins
 from rlm_bench.runner import Spec
 from rlm_bench.samples import flat
@@ -26,7 +26,7 @@ def preset(given: dict[str, Any], count: Callable[[str], int]) -> Preset:
     own, names, name = given.get("questions"), given["task_names"], given["preset"]
     if sum(map(bool, (own, names, name))) > 1:
         raise ValueError("give one of --preset, --task and --questions")
-    if not names and (given["params"] or given.get("corpus") or given.get("tokens")):
+    if not names and (given["params"] or given.get("tokens")):
         raise ValueError("-p, --corpus and --tokens are for --task: all else has parameters of its own")
     if own:
         there = len(questions.samples(own))
@@ -41,7 +41,7 @@ def preset(given: dict[str, Any], count: Callable[[str], int]) -> Preset:
 
 
 def _cell(task: str, given: dict[str, Any], count: Callable[[str], int]) -> Cell:
-    told = params(given["params"], given.get("corpus"))
+    told = params(given["params"])
     if given.get("tokens"):
         if "size" in told:
             raise ValueError("give --tokens or -p size=, not both")
@@ -61,7 +61,25 @@ def _size(task: str, told: dict[str, Any], seed: int, tokens: int, count: Callab
     return size
 
 
-def params(given: Iterable[str], corpus: Path | str | None = None) -> dict[str, Any]:
+def pinned(given: Iterable[str], corpus: Path | None = None) -> list[str]:
+    """NAME=VALUE, in which folders of texts are named with a hash of what is in them.  `corpus`: the folder
+    of a haystack."""
+    found = []
+    for one in [*given, f"haystack={CORPUS}{corpus}"] if corpus else given:
+        name, _, value = one.partition("=")
+        if name == "src" and params([one])[name]:
+            one = f"src={_hashed(value, stdlib.sources)}"
+        elif name == "haystack" and value.startswith(CORPUS):
+            one = f"haystack={CORPUS}{_hashed(value.removeprefix(CORPUS), corpora.files)}"
+        found.append(one)
+    return found
+
+
+def _hashed(folder: str, files: folders.Files) -> str:
+    return folders.reference(folders.opened(folder, files), files)
+
+
+def params(given: Iterable[str]) -> dict[str, Any]:
     """Of NAME=VALUE; values are JSON, or else text."""
     told: dict[str, Any] = {}
     for one in given:
@@ -72,7 +90,7 @@ def params(given: Iterable[str], corpus: Path | str | None = None) -> dict[str, 
             told[name] = json.loads(value)
         except ValueError:
             told[name] = value
-    return {**told, "haystack": f"{CORPUS}{corpus}"} if corpus else told
+    return told
 
 
 def methods(given: dict[str, Any]) -> list[str]:

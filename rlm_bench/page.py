@@ -50,7 +50,9 @@ def page(rows: Sequence[Row], title: str) -> str:
         parts.append(_section("Which methods are told apart", _table(pairs)))
     if (table := report.spread(rows))[1]:
         parts.append(_section("Tokens and time", _spread(told, colours), _table(table)))
-    parts.append(_section("How it ended", _table(report.kinds(rows))))
+    if (table := report.steps(rows))[1]:
+        parts.append(_section("Code", _table(table)))
+    parts.append(_section("How it ended", _table(report.endings(rows))))
     if (table := report.errors(rows))[1]:
         parts.append(_section("Errors", _table(table)))
     return PAGE.format(
@@ -114,8 +116,7 @@ def _cell(rows: Sequence[Row], place: str) -> tuple[float, str, str] | None:
     told = share(rows)
     if not told.n:
         return None
-    count = f"{told.right}/{told.n}" if told.binary else f"{100 * told.mean:.0f}%"
-    return told.mean, count, f"{place}: {told}"
+    return told.mean, f"{told.right}/{told.n}", f"{place}: {told}"
 
 
 def _costs(told: dict[str, list[Row]], colours: dict[str, int]) -> str:

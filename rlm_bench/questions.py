@@ -23,18 +23,15 @@ FIELDS = ("context", "path", "query", "answer", "scorer", "aliases")
 
 
 def reference(file: Path | str) -> dict[str, Any]:
-    """The task's parameters for a file: its path, and what is in it, so that answers to other questions are
-    never taken for answers to these.  ValueError if it cannot be read."""
+    """The task's parameters for a file: its path, and a hash of what is in it and in the texts that it names,
+    so that answers to other questions are never taken for answers to these.  ValueError if it cannot be
+    read."""
     return {"file": str(Path(file).resolve()), "sha256": _sha256(Path(file))}
 
 
-def load(file: Path | str) -> list[Sample]:
-    """One sample a line, blank lines apart. ValueError that names the line and what is wrong with it."""
-    return samples(reference(file))
-
-
 def samples(params: Params) -> list[Sample]:
-    """The same, of a reference.  ValueError too if the file was changed since."""
+    """One sample a line of a referenced file, blank lines apart.  ValueError that names the line and what is
+    wrong with it, or says that the file was changed since."""
     _unchanged(Path(params["file"]), params["sha256"])
     made = []
     for index, draft in enumerate(_drafts(params["file"], params["sha256"])):
@@ -49,15 +46,34 @@ def samples(params: Params) -> list[Sample]:
 
 
 def _sha256(file: Path) -> str:
+    """Of a file, and of the texts that it names."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        told = file.read_bytes()
     except OSError as error:
         raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256(told)
+    for text in sorted(_texts(told)):
+        if (file.parent / text).is_file():
+            digest.update((file.parent / text).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _texts(told: bytes) -> set[str]:
+    """The paths in lines that can be read; the others are told of later."""
+    found = set()
+    for line in told.split(b"\n"):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "path" in row:
+            found.add(str(row["path"]))
+    return found
 
 
 def _unchanged(file: Path, sha256: str) -> None:
     if _sha256(file) != sha256:
-        raise ValueError(f"{file} was changed since this run began: start another for its new questions")
+        raise ValueError(f"{file}, or a text that it names, was changed since this run began: start another")
 
 
 @lru_cache(maxsize=2)

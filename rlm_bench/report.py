@@ -10,15 +10,18 @@ from collections.abc import Sequence
 
 from rlm_bench.rows import Row
 from rlm_bench.scorers import pair_rates
+from rlm_bench.stats import cluster_bootstrap, weighted
 from rlm_bench.summary import (
     Pair,
     Share,
     abstention,
+    adjusted,
     chars,
     cost,
     grouped,
     kinds_of,
     labels,
+    mean,
     paired,
     pairs,
     percent,
@@ -26,15 +29,16 @@ from rlm_bench.summary import (
     place_order,
     places_apart,
     quantiles,
+    sample_of,
     share,
     size_of,
 )
 
 HOW = (
-    "Scores are `strict`: the final answer, normalised. Each carries its 95% interval: Wilson's for shares "
-    "of right and wrong, else a bootstrap over contexts. Errors (a call or a sandbox that failed) are in no "
-    "score; they are counted apart. That one is better is said only where intervals have no point in common, "
-    "and a test, adjusted for how many there are, agrees."
+    "Scores are `strict`: the final answer, normalised. Each score carries its 95% interval: Wilson's, where "
+    "samples of one context count for what they are worth together. Errors (a call or a sandbox that "
+    "failed) are in no score; they are counted apart. That one is better is said only where intervals have "
+    "no point in common, and a test, adjusted for how many there are, agrees."
 )
 
 Table = tuple[list[str], list[list[str]]]
@@ -54,35 +58,53 @@ def overview(rows: Sequence[Row]) -> Table:
         "errors",
         "errors as 0",
         "unverified",
-        "tokens",
-        "s",
+        "saw",
+        "median tokens",
+        "all tokens",
+        "of these cached",
+        "median s",
         "$",
     ]
     body = []
     for name, some in grouped(rows, labels(rows)).items():
-        scored = [row for row in some if row.score is not None]
-        strict = share(some)
-        partial = [near for row in scored if (near := (row.score or {}).get("partial")) is not None]
-        compat = share(scored, lambda row: float((row.score or {}).get("compat") or 0.0))
-        differ = sum(row.strict != ((row.score or {}).get("compat") or 0.0) for row in scored)
+        told = share(some)
+        near = [row for row in some if _other(row, "partial") is not None]
+        partial = share(near, lambda row: _other(row, "partial") or 0.0)
+        compat = share(some, lambda row: _other(row, "compat") or 0.0)
+        differ = sum(row.strict != (_other(row, "compat") or 0.0) for row in some if row.score is not None)
+        shown = [row.coverage for row in some if row.coverage is not None]
         spent = cost(some)
         body.append(
             [
                 name,
-                f"{percent(strict.mean)} {interval(strict)}" if strict.n else "-",
-                str(strict.n),
-                f"{percent(sum(partial) / len(partial))} of {len(partial)}" if partial else "",
-                percent(compat.mean) if compat.n else "-",
+                figure(told),
+                str(told.n),
+                f"{figure(partial)} of {partial.n}" if partial.n else "",
+                figure(compat),
                 str(differ),
-                str(strict.errors),
-                percent(sum(row.strict for row in some) / len(some)) if strict.errors else "",
+                str(told.errors),
+                figure(mean(some, [row.strict for row in some])) if told.errors else "",
                 str(sum(bool(row.unverified) for row in some)),
+                percent(sum(shown) / len(shown)) if shown else "",
                 f"{quantiles([row.all_tokens for row in some], (0.5,))[0]:,.0f}",
+                f"{sum(row.all_tokens for row in some):,}",
+                _cached(some),
                 f"{quantiles([row.wall_s for row in some], (0.5,))[0]:,.1f}",
                 "?" if spent is None else f"{spent:.2f}",
             ]
         )
     return head, body
+
+
+def _other(row: Row, kind: str) -> float | None:
+    return (row.score or {}).get(kind)
+
+
+def _cached(rows: Sequence[Row]) -> str:
+    """The share of all tokens that was read from a cache."""
+    every = sum(row.all_tokens for row in rows)
+    cached = sum(used["cached"] for row in rows for used in row.tokens.values())
+    return percent(cached / every) if every else ""
 
 
 def by_size(rows: Sequence[Row]) -> Table:
@@ -117,9 +139,7 @@ def spread(rows: Sequence[Row]) -> Table:
     head = ["method", *(f"{what} {q}" for what in ("tokens", "s") for q in ("p25", "p50", "p75", "p95"))]
     head.append("calls p50")
     body = []
-    for name, some in grouped(rows, labels(rows)).items():
-        if not any(row.calls for row in some):
-            continue
+    for name, some in _calling(rows):
         tokens = quantiles([row.all_tokens for row in some])
         seconds = quantiles([row.wall_s for row in some])
         calls = quantiles([sum(row.calls.values()) for row in some], (0.5,))
@@ -127,15 +147,54 @@ def spread(rows: Sequence[Row]) -> Table:
     return head, body
 
 
+def steps(rows: Sequence[Row]) -> Table:
+    """What methods that run code did, and when the first reply was there."""
+    head = ["method", "steps p50", "steps", "of these failed", "by a syntax error", "first reply s p50"]
+    body = []
+    for name, some in _calling(rows):
+        if not any(row.iterations for row in some):
+            continue
+        first = [row.ttfa_s for row in some if row.ttfa_s is not None]
+        body.append(
+            [
+                name,
+                f"{quantiles([row.iterations for row in some], (0.5,))[0]:g}",
+                *(
+                    f"{sum(told):,}"
+                    for told in (
+                        [row.iterations for row in some],
+                        [row.exec_errors for row in some],
+                        [row.syntax_errors for row in some],
+                    )
+                ),
+                f"{quantiles(first, (0.5,))[0]:,.1f}" if first else "",
+            ]
+        )
+    return head, body
+
+
+def _calling(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The methods that call a model, and their rows."""
+    groups = grouped(rows, labels(rows))
+    return [(name, some) for name, some in groups.items() if any(row.calls for row in some)]
+
+
 def abstentions(rows: Sequence[Row]) -> Table:
     body = []
     for name, some in grouped(rows, labels(rows)).items():
         told = abstention(some)
         if told:
-            shares = (told.invented, told.abstained, told.declined)
-            body.append([name, *map(str, shares), percent(told.balanced)])
-    head = ["invented an answer", "said there is none", "declined an answerable twin", "balanced accuracy"]
-    return ["method", *head], body
+            shares = (told.invented, told.abstained, told.otherwise, told.declined)
+            body.append([name, *map(str, shares), figure(told.balanced)])
+    head = [
+        "method",
+        "invented an answer",
+        "said there is none",
+        "in other words than asked for",
+        "declined an answerable twin",
+        "balanced accuracy",
+    ]
+    return head, body
 
 
 def pair_lists(rows: Sequence[Row]) -> Table:
@@ -144,21 +203,24 @@ def pair_lists(rows: Sequence[Row]) -> Table:
     asked = [row for row in rows if row.task == "pairs" and row.score is not None and "users" in row.meta]
     for name, some in grouped(asked, labels(rows)).items():
         rates = [pair_rates(row.gold, row.meta["users"], row.answer) for row in some]
-        means = {key: sum(rate[key] for rate in rates) / len(rates) for key in rates[0]}
-        shares = [percent(means[key]) for key in ("precision", "recall", "f1")]
-        body.append([name, str(len(some)), *shares, f"{means['lift']:.2f}"])
+        shares = [figure(mean(some, [one[of] for one in rates])) for of in ("precision", "recall", "f1")]
+        lifts = [one["lift"] for one in rates]
+        low, high = cluster_bootstrap(lifts, [row.cluster for row in some])
+        lift = f"{weighted(lifts):.2f} [{max(0.0, low):.2f}, {high:.2f}]"
+        body.append([name, str(len(some)), *shares, lift])
     return ["method", "n", "precision", "recall", "F1", "lift over all pairs"], body
 
 
-def kinds(rows: Sequence[Row]) -> Table:
-    """What wrong answers were, and errors."""
+def endings(rows: Sequence[Row]) -> Table:
+    """How answers ended, whether their text was cut, and what wrong ones were."""
     body = []
     for name, some in grouped(rows, labels(rows)).items():
         wrong = Counter(row.error_class for row in some if row.score is not None and row.strict < 1.0)
         status = Counter(row.status for row in some)
         told = ", ".join(f"{kind} {count}" for kind, count in wrong.most_common())
-        body.append([name, ", ".join(f"{kind} {count}" for kind, count in status.most_common()), told or "-"])
-    return ["method", "ended", "wrong answers"], body
+        ended = ", ".join(f"{kind} {count}" for kind, count in status.most_common())
+        body.append([name, ended, str(sum(bool(row.truncated) for row in some) or ""), told or "-"])
+    return ["method", "ended", "text cut", "wrong answers"], body
 
 
 def errors(rows: Sequence[Row]) -> Table:
@@ -188,7 +250,7 @@ def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], Table]:
         ]
         for pair in found
     ]
-    return found, (["task", "", "the first", "the second", "only one right", "p (McNemar, Holm)"], body)
+    return found, (["task", "", "the first", "the second", "only one right", "p (by context, Holm)"], body)
 
 
 def places(rows: Sequence[Row]) -> list[str]:
@@ -220,8 +282,11 @@ def _cell(rows: Sequence[Row]) -> str:
     failed = f" +{told.errors} err" if told.errors else ""
     if not told.n:
         return failed.strip()
-    count = f"{told.right}/{told.n}" if told.binary else f"{percent(told.mean)} n={told.n}"
-    return f"{count} {interval(told)}{failed}"
+    return f"{told.right}/{told.n} {interval(told)}{failed}"
+
+
+def figure(told: Share) -> str:
+    return f"{percent(told.mean)} {interval(told)}" if told.n else "-"
 
 
 def interval(told: Share) -> str:
@@ -253,7 +318,9 @@ def markdown(rows: Sequence[Row], title: str) -> str:
         parts += ["## Which methods are told apart", _md(apart)]
     if (told := spread(rows))[1]:
         parts += ["## Tokens and time", _md(told)]
-    parts += ["## How it ended", _md(kinds(rows))]
+    if (told := steps(rows))[1]:
+        parts += ["## Code", _md(told)]
+    parts += ["## How it ended", _md(endings(rows))]
     if (told := errors(rows))[1]:
         parts += ["## Errors", _md(told)]
     return "\n\n".join(parts) + "\n"
@@ -261,7 +328,7 @@ def markdown(rows: Sequence[Row], title: str) -> str:
 
 def about(rows: Sequence[Row]) -> str:
     models = sorted({row.model for row in rows if row.model})
-    count = len({(row.sample, row.epoch) for row in rows})
+    count = len(set(map(sample_of, rows)))
     contexts = len({row.context_sha256 for row in rows})
     return (
         f"{count:,} samples of {len({row.task for row in rows})} tasks over {contexts:,} contexts, "
@@ -317,21 +384,24 @@ def _aligned(line: Sequence[str], columns: Sequence[int], widths: Sequence[int])
 def compared(one: Sequence[Row], other: Sequence[Row], names: tuple[str, str]) -> str:
     """The samples that both runs have, by task and method."""
 
-    def keyed(rows: Sequence[Row]) -> dict[tuple[str, int, str], Row]:
-        return {(row.sample, row.epoch, row.method): row for row in rows if row.score is not None}
+    def keyed(rows: Sequence[Row]) -> dict[tuple[tuple[str, str, int], str], Row]:
+        return {(sample_of(row), row.method): row for row in rows if row.score is not None}
 
     first, second = keyed(one), keyed(other)
     both = [key for key in first if key in second]
+    lines = []
+    if differ := {sample[::2] for sample, _ in first.keys() - second.keys()} & {
+        sample[::2] for sample, _ in second.keys() - first.keys()
+    }:
+        lines.append(f"{len(differ)} samples have other texts in {names[1]}, and are left out.")
     if not both:
-        return f"{names[0]} and {names[1]} have no sample and method in common."
-    lines = [f"{len(both)} answers to the same samples by the same methods; {names[0]} → {names[1]}", ""]
+        return "\n".join([*lines, f"{names[0]} and {names[1]} have no sample and method in common."])
+    lines.append(f"{len(both)} answers to the same samples by the same methods; {names[0]} → {names[1]}")
+    groups = sorted(grouped(both, lambda key: (first[key].task, key[1])).items())
+    cells = [([first[key] for key in keys], [second[key] for key in keys]) for _, keys in groups]
+    found = [paired(task, *names, *cell) for ((task, _), _), cell in zip(groups, cells, strict=True)]
     body = []
-    groups: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
-    for key in both:
-        groups.setdefault((first[key].task, key[2]), []).append(key)
-    for (task, method), keys in sorted(groups.items()):
-        before, after = [first[key] for key in keys], [second[key] for key in keys]
-        pair = paired(task, names[0], names[1], before, after)
+    for ((task, method), _), (before, after), pair in zip(groups, cells, adjusted(found), strict=True):
         change = pair.shares[1].mean - pair.shares[0].mean
         body.append(
             [
@@ -346,8 +416,8 @@ def compared(one: Sequence[Row], other: Sequence[Row], names: tuple[str, str]) -
                 _ratio([row.wall_s for row in before], [row.wall_s for row in after]),
             ]
         )
-    head = ["task", "method", *names, "points", "samples", "p", "", "tokens", "time"]
-    return "\n".join([*lines, plain((head, body))])
+    head = ["task", "method", *names, "points", "samples", "p (Holm)", "", "median tokens", "median time"]
+    return "\n".join([*lines, "", plain((head, body))])
 
 
 def _ratio(before: Sequence[float], after: Sequence[float]) -> str:

@@ -164,16 +164,25 @@ def config(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a run's folder, or of a .jsonl or .jsonl.gz file.  Of rows with one key the last counts: a
-    sample may have been tried again after an error.  Raises RowsError."""
-    rows: dict[str, Row] = {}
-    for row in _lines(path):
-        rows.pop(row.key, None)
-        rows[row.key] = row
-    return list(rows.values())
+    """The latest rows of a run's folder, or of a .jsonl or .jsonl.gz file.  Raises RowsError."""
+    return latest(written(path))
 
 
-def _lines(path: Path) -> Iterator[Row]:
+def latest(rows: Iterable[Row]) -> list[Row]:
+    """Of rows of one key and text the last counts, but no error does once there is an answer: a sample may
+    have been tried again after an error, and a run may be read beside its copy."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        same = row.key, row.context_sha256
+        if row.status == "error" and same in found and found[same].status != "error":
+            continue
+        found.pop(same, None)
+        found[same] = row
+    return list(found.values())
+
+
+def written(path: Path) -> Iterator[Row]:
+    """All rows of a run, those of tries that failed too.  Raises RowsError."""
     files = [path]
     if path.is_dir():
         files = [file for file in (path / SAMPLES, path / f"{SAMPLES}.gz") if file.exists()]

@@ -185,7 +185,7 @@ def row_of(
         else {"strict": scored.strict, "compat": scored.compat, "partial": scored.partial},
         error_class="error" if scored is None else scored.error_class,
         iterations=len(outcome.steps),
-        calls=_by_role(outcome, lambda used: used.calls),
+        calls={role: outcome.usage.of(role).calls for role in _roles(outcome)},
         tokens=_tokens(outcome),
         cost_usd=outcome.usage.cost if outcome.usage.calls else 0.0,
         wall_s=round(outcome.seconds, 4),
@@ -199,15 +199,14 @@ def row_of(
     )
 
 
-def _by_role(outcome: Outcome, value: Callable[[Any], int]) -> dict[str, int]:
-    roles = dict.fromkeys(row.role for row in outcome.usage.rows)
-    return {role: value(outcome.usage.of(role)) for role in roles}
+def _roles(outcome: Outcome) -> list[str]:
+    return list(dict.fromkeys(row.role for row in outcome.usage.rows))
 
 
 def _tokens(outcome: Outcome) -> dict[str, dict[str, int]]:
     return {
         role: {"in": used.input, "out": used.output, "cached": used.cached}
-        for role in dict.fromkeys(row.role for row in outcome.usage.rows)
+        for role in _roles(outcome)
         if (used := outcome.usage.of(role))
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rlm_bench import methods, options, report, rows, runner
+from rlm_bench import methods, options, report, rows, runner, tasks
 from rlm_bench.forecast import forecast
 from rlm_bench.methods import Settings
 from rlm_bench.models import SCRIPTED, Model, counter, fetch, interrupt
@@ -49,13 +49,15 @@ class Setup:
         work = runner.Work(self.models.with_keys() if cluster else self.models, self.settings, folder.name)
         try:
             with runner.places(work, cluster) as places, rows.Folder(folder) as kept:
-                before = rows.read(folder)
+                before = list(rows.written(folder))
                 todo = list(
                     runner.left_to_do(
                         self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
                     )
                 )
-                if not (folder / rows.CONFIG).exists():
+                if (folder / rows.CONFIG).exists():
+                    self.same_texts(rows.config(folder))
+                else:
                     kept.configure(self.config())
                 spent = sum(row.cost_usd or 0.0 for row in before)
                 tally = runner.Tally(len(todo), cost=spent)
@@ -87,6 +89,15 @@ class Setup:
             say(error)
             raise
         self.after(folder, tally, max_cost)
+
+    def same_texts(self, begun: dict[str, Any]) -> None:
+        """RowsError where texts that are made here would not be those that the run began with."""
+        python = begun.get("python")
+        if python != platform.python_version() and any(of_library(job.spec) for job in self.jobs):
+            raise rows.RowsError(
+                f"texts of code are the library's of Python, and this run began with Python {python}: go on "
+                f"with that one, or start another run"
+            )
 
     def after(self, folder: Path, tally: runner.Tally, max_cost: float | None) -> None:
         click.echo(report.terminal(rows.read(folder), width()))
@@ -122,6 +133,12 @@ class Setup:
 
     def forecast(self) -> str:
         return forecast(self.jobs, self.root, self.sub, self.settings)
+
+
+def of_library(spec: runner.Spec) -> bool:
+    """Whether its text is of the interpreter's own library."""
+    params = {**tasks.get(spec.task).defaults, **dict(spec.params)}
+    return params.get("haystack") == "code" or ("src" in params and not params["src"])
 
 
 def _commit() -> str | None:

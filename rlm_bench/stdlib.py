@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from rlm_bench import folders
+
 LEFT_OUT = {
     "test",
     "tests",
@@ -27,33 +29,35 @@ class Source:
     text: str
 
 
-@cache
-def files(root: str | None = None) -> tuple[tuple[str, int], ...]:
-    """Path and size in bytes of every Python file of the library, or of the folder `root`, sorted."""
-    base = _base(root)
-    found = []
-    for path in base.rglob("*.py"):
-        relative = path.relative_to(base)
-        if not LEFT_OUT.intersection(relative.parts) and path.is_file():
-            found.append((relative.as_posix(), path.stat().st_size))
+def sources(base: Path) -> list[Path]:
+    """Every Python file of a folder, sorted.  ValueError where there are none."""
+    found = [
+        path
+        for path in base.rglob("*.py")
+        if not LEFT_OUT.intersection(path.relative_to(base).parts) and path.is_file()
+    ]
     if not found:
         raise ValueError(f"{base} holds no Python files: give src=FOLDER")
-    return tuple(sorted(found))
+    return sorted(found, key=lambda path: path.relative_to(base).as_posix())
 
 
-def _base(root: str | None) -> Path:
-    return Path(root) if root else Path(sysconfig.get_path("stdlib"))
+@cache
+def files(root: str | None = None) -> tuple[Path, tuple[tuple[str, int], ...]]:
+    """The library, or the folder `root` (as `folders` names it), and path and size in bytes of every Python
+    file in it, sorted."""
+    base = folders.opened(root, sources) if root else Path(sysconfig.get_path("stdlib"))
+    return base, tuple((path.relative_to(base).as_posix(), path.stat().st_size) for path in sources(base))
 
 
 def subset(chance: random.Random, chars: int, root: str | None = None, whole: bool = False) -> list[Source]:
     """Files drawn at random that together have about `chars` characters: at least (no files are left to draw
     but for drawing some twice), or, if `whole`, at most."""
-    pool = list(files(root))
-    base, taken, length, again = _base(root), list[Source](), 0, 0
+    base, pool = files(root)
+    order, taken, length, again = list(pool), list[Source](), 0, 0
     while length < chars:
-        chance.shuffle(pool)
+        chance.shuffle(order)
         before = length
-        for path, size in pool:
+        for path, size in order:
             if size < 200 or (whole and length + size > chars):
                 continue
             try:

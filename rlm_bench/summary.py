@@ -4,63 +4,60 @@ these, and nothing here is judged by anything but its interval."""
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from rlm_bench.rows import Row
-from rlm_bench.stats import Interval, cluster_bootstrap, fisher, holm, mcnemar, separated, wilson
+from rlm_bench.stats import Interval, effective, fisher, holm, separated, sign_flip, weighted, wilson
 
+T = TypeVar("T")
 LEVEL = 0.05  # of a test, after Holm; a claim needs it beside separated intervals
 
 
 @dataclass(frozen=True)
 class Share:
-    """The mean of `n` scores, with its 95% interval.  `right`: how many are 1; `errors`: samples beside them
-    that came to no score."""
+    """The mean of `n` scores from 0 to 1, with its 95% interval.  `right`: how many are 1; `worth`: how many
+    independent samples would say as much; `errors`: samples beside them that came to no score."""
 
     n: int
     right: int
     mean: float
     interval: Interval
+    worth: float
     errors: int = 0
 
-    @property
-    def binary(self) -> bool:
-        return math.isclose(self.mean * self.n, self.right, abs_tol=1e-9)
-
     def __str__(self) -> str:
+        """Of right and wrong answers."""
         if not self.n:
             return "-"
-        count = f"{self.right}/{self.n}" if self.binary else f"n={self.n}"
-        return f"{percent(self.mean)} [{percent(self.interval[0])}, {percent(self.interval[1])}] {count}"
+        low, high = map(percent, self.interval)
+        return f"{percent(self.mean)} [{low}, {high}] {self.right}/{self.n}"
 
 
 def share(rows: Iterable[Row], value: Callable[[Row], float] = lambda row: row.strict) -> Share:
-    """Wilson's interval for shares of right and wrong of samples with contexts of their own; else a bootstrap
-    over the contexts that they share."""
+    """Of the rows that came to a score."""
     told = list(rows)
     scored = [row for row in told if row.score is not None]
-    values = [value(row) for row in scored]
-    clusters = [row.cluster for row in scored]
+    return mean(scored, [value(row) for row in scored], errors=len(told) - len(scored))
+
+
+def mean(
+    rows: Sequence[Row], values: Sequence[float], weights: Sequence[float] | None = None, errors: int = 0
+) -> Share:
+    """Of one value for each row; rows of one context are a cluster."""
+    worth = effective(values, [row.cluster for row in rows], weights)
+    average = weighted(values, weights) if values else 0.0
     right = sum(one == 1.0 for one in values)
-    binary = all(one in (0.0, 1.0) for one in values)
-    if binary and len(set(clusters)) == len(clusters):
-        interval = wilson(right, len(values))
-    elif values and binary and right in (0, len(values)):  # nothing varies: a bootstrap would be sure of it
-        some = len(set(clusters))
-        interval = wilson(some if right else 0, some)
-    else:
-        interval = cluster_bootstrap(values, clusters)
-    mean = sum(values) / len(values) if values else 0.0
-    return Share(len(values), right, mean, interval, len(told) - len(scored))
+    return Share(len(values), right, average, wilson(average * worth, worth), worth, errors)
 
 
-def grouped(rows: Iterable[Row], by: Callable[[Row], Hashable]) -> dict[Any, list[Row]]:
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(by(row), []).append(row)
+def grouped(things: Iterable[T], by: Callable[[T], Hashable]) -> dict[Any, list[T]]:
+    groups: dict[Any, list[T]] = {}
+    for one in things:
+        groups.setdefault(by(one), []).append(one)
     return groups
 
 
@@ -155,7 +152,7 @@ def percent(value: float) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods on the same samples.  `p`: of McNemar's test, adjusted (Holm) for all pairs beside it."""
+    """Two methods on the same samples.  `p`: of `sign_flip`, adjusted (Holm) for all pairs beside it."""
 
     where: str
     one: str
@@ -177,12 +174,18 @@ class Pair:
         return f"{better} is better than {worse}"
 
 
+def sample_of(row: Row) -> tuple[str, str, int]:
+    """What rows of one sample share.  By name and by text: texts of code, and of a folder, may differ from
+    machine to machine."""
+    return row.sample, row.context_sha256, row.epoch
+
+
 def pairs(groups: Mapping[str, Sequence[Row]], label: Callable[[Row], str]) -> list[Pair]:
     """Every two methods in each group, on the samples that both have scores of."""
     found: list[Pair] = []
     for where, rows in groups.items():
         by_method = {
-            name: {(row.sample, row.epoch): row for row in some if row.score is not None}
+            name: {sample_of(row): row for row in some if row.score is not None}
             for name, some in grouped(rows, label).items()
         }
         for one, other in combinations(by_method, 2):
@@ -191,16 +194,12 @@ def pairs(groups: Mapping[str, Sequence[Row]], label: Callable[[Row], str]) -> l
                 continue
             first, second = ([by_method[name][key] for key in both] for name in (one, other))
             found.append(paired(where, one, other, first, second))
-    adjusted = holm([pair.p for pair in found])
-    return [
-        Pair(pair.where, pair.one, pair.other, pair.shares, pair.only_one, pair.only_other, p)
-        for pair, p in zip(found, adjusted, strict=True)
-    ]
+    return adjusted(found)
 
 
 def paired(where: str, one: str, other: str, first: Sequence[Row], second: Sequence[Row]) -> Pair:
-    """Two lists of rows, sample by sample."""
-    a, b = ([float(row.strict == 1.0) for row in rows] for rows in (first, second))
+    """Two lists of rows, sample by sample.  Its p is not adjusted."""
+    a, b = ([row.strict for row in rows] for rows in (first, second))
     return Pair(
         where,
         one,
@@ -208,14 +207,22 @@ def paired(where: str, one: str, other: str, first: Sequence[Row], second: Seque
         (share(first), share(second)),
         sum(x > y for x, y in zip(a, b, strict=True)),
         sum(y > x for x, y in zip(a, b, strict=True)),
-        mcnemar(a, b),
+        sign_flip(a, b, [row.cluster for row in first]),
     )
+
+
+def adjusted(found: Sequence[Pair]) -> list[Pair]:
+    """The same, with the p of each for how many there are (Holm)."""
+    ps = holm([pair.p for pair in found])
+    return [replace(pair, p=p) for pair, p in zip(found, ps, strict=True)]
 
 
 def places_apart(rows: Sequence[Row]) -> list[tuple[str, Share, Share]]:
     """Places whose share is separated from that of all other places together, and would be so by chance in
     less than 5% of such tables (Fisher, Holm): of twenty places, one is soon far off.  (place, its share,
-    theirs)."""
+    theirs).
+
+    The test counts samples for what they are worth in their clusters (Rao and Scott 1992)."""
     scored = [row for row in rows if row.score is not None]
     places = sorted(grouped(scored, place_of), key=lambda place: place_order(str(place)))
     told = []
@@ -223,7 +230,7 @@ def places_apart(rows: Sequence[Row]) -> list[tuple[str, Share, Share]]:
         here = share(row for row in scored if place_of(row) == place)
         rest = share(row for row in scored if place_of(row) != place)
         told.append((str(place), here, rest))
-    ps = holm([fisher(here.right, here.n, rest.right, rest.n) for _, here, rest in told])
+    ps = holm([fisher(*_counts(here), *_counts(rest)) for _, here, rest in told])
     return [
         (place, here, rest)
         for (place, here, rest), p in zip(told, ps, strict=True)
@@ -231,21 +238,30 @@ def places_apart(rows: Sequence[Row]) -> list[tuple[str, Share, Share]]:
     ]
 
 
+def _counts(told: Share) -> tuple[int, int]:
+    """Right and all, for what they are worth."""
+    return round(told.mean * told.worth), round(told.worth)
+
+
 # ---- answering where there is no answer
+
+SAYS_NONE = ("not_found", "declined")  # what is wrong with an answer that says there is none
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """`invented`: of the unanswerable, how many were answered, and `abstained`, how many were called so (no
-    answer at all is neither); `declined`: of their answerable twins, how many were called unanswerable."""
+    """`invented`: of the unanswerable, how many were answered; `abstained`: how many were called so as was
+    asked for, and `otherwise`: how many in other words (no answer at all is none of these); `declined`: of
+    their answerable twins, how many were called unanswerable, in whatever words.
+
+    `balanced`: saying there is none where there is none, and not where there is one, in whatever words: the
+    mean of both shares, so that always saying it has a half."""
 
     invented: Share
     abstained: Share
+    otherwise: Share
     declined: Share
-
-    @property
-    def balanced(self) -> float:
-        return (self.abstained.mean + 1 - self.declined.mean) / 2
+    balanced: Share
 
 
 def abstention(rows: Sequence[Row]) -> Abstention | None:
@@ -255,14 +271,26 @@ def abstention(rows: Sequence[Row]) -> Abstention | None:
     }
     some = [row for row in rows if row.task in tasks]
     without = [row for row in some if row.unanswerable]
+    twins = [row for row in some if not row.unanswerable]
     if not without:
         return None
+
+    def says_none(row: Row) -> bool:
+        return row.error_class in SAYS_NONE or (row.unanswerable and row.strict == 1.0)
+
+    scored = [row for row in some if row.score is not None]
+    counts = Counter(row.unanswerable for row in scored)
+    if len(counts) < 2:
+        scored = []  # of a balance, one side says nothing
     return Abstention(
-        share(without, lambda row: float(row.error_class not in ("none", "empty"))),
+        share(without, lambda row: float(row.error_class not in ("none", "empty", *SAYS_NONE))),
         share(without),
-        share(
-            (row for row in some if not row.unanswerable),
-            lambda row: float(row.error_class == "not_found"),
+        share(without, lambda row: float(row.error_class == "declined")),
+        share(twins, lambda row: float(says_none(row))),
+        mean(
+            scored,
+            [float(says_none(row) == row.unanswerable) for row in scored],
+            [1 / counts[row.unanswerable] for row in scored],
         ),
     )
 

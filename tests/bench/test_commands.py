@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from processes import descendants
 
-from rlm_bench import rows
+from rlm_bench import corpora, rows, runner, stdlib
 from rlm_bench.commands import bench
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,10 @@ def refused(*args: str) -> str:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     return line.removeprefix("Error: ")
+
+
+def refused_after(*args: str) -> str:
+    return said(*args, code=1).stderr
 
 
 def test_list_names_tasks_presets_and_methods(here):
@@ -166,6 +172,68 @@ def test_sizes_may_be_given_in_tokens_and_texts_as_a_folder(here):
     assert "of a book." in sample["context"]
 
 
+def test_a_folder_of_texts_is_the_one_that_the_run_began_with(here):
+    for folder in ("texts", "code"):
+        (here / folder).mkdir()
+    (here / "texts" / "a.txt").write_text("".join(f"Line {number} of a book.\n" for number in range(900)))
+    (here / "code" / "a.py").write_text(
+        "".join(f"NAME_{n} = {n}00\ndef f{n}():\n    pass\n" for n in range(99))
+    )
+    said("run", "--task", "niah", "--corpus", "texts", "--method", "oracle", "--dir", "run")
+    said("run", "--task", "codeqa", "-p", "src=code", "-p", "question=constant_value", "--method", "oracle",
+         "--dir", "other")  # fmt: skip
+    before = [rows.read(here / folder)[0].params for folder in ("run", "other")]
+    assert "0 samples to do, 1 done" in said("run", "--resume", "run").stderr
+    for file in ("texts/a.txt", "code/a.py"):
+        with (here / file).open("a") as text:
+            text.write("# More.\n")
+    for kept in (corpora.pieces, stdlib.files, runner._generated):  # as in a process of its own
+        kept.cache_clear()
+    assert "texts was changed since this run began: start another" in refused("run", "--resume", "run")
+    assert "code was changed since this run began: start another" in refused("run", "--resume", "other")
+    said("run", "--task", "niah", "--corpus", "texts", "--method", "oracle", "--dir", "again")
+    after = rows.read(here / "again")[0].params
+    assert before[0]["haystack"].rpartition("@")[0] == after["haystack"].rpartition("@")[0]
+    assert before[0] != after
+    assert before[1]["src"].startswith(f"{here / 'code'}@")
+
+
+def test_code_of_the_library_is_that_of_the_python_that_the_run_began_with(here):
+    for task, resumes in (("codeqa", False), ("niah", True)):
+        said("run", "--task", task, "--method", "oracle", "--dir", task)
+        config = json.loads((here / task / rows.CONFIG).read_text())
+        (here / task / rows.CONFIG).write_text(json.dumps({**config, "python": "3.9.1"}))
+        if resumes:
+            said("run", "--resume", task)
+        else:
+            assert "began with Python 3.9.1: go on with that one" in refused("run", "--resume", task)
+
+
+def test_what_failed_tries_took_is_not_forgotten_when_a_run_goes_on(here):
+    said("run", "--task", "niah", "--n", "2", "--method", "oracle", "--dir", "run")
+    done, last = rows.read(here / "run")
+    tries = [dataclasses.replace(last, status="error", score=None, cost_usd=0.4) for _ in range(3)]
+    lines = "".join(f"{one.line()}\n" for one in (done, *tries))
+    (here / "run" / rows.SAMPLES).write_text(lines)
+    assert "$1 is spent" in refused_after("run", "--resume", "run", "--max-cost", "1")
+    assert (here / "run" / rows.SAMPLES).read_text() == lines
+    said("run", "--resume", "run", "--max-cost", "2")
+    assert [one.status for one in rows.read(here / "run")] == ["answered", "answered"]
+
+
+def test_several_inputs_are_read_as_one_in_which_nothing_counts_twice(here):
+    said("run", "--task", "niah", "--n", "3", "--method", "oracle", "--dir", "run")
+    said("run", "--task", "niah", "--n", "2", "--method", "empty", "--dir", "other")
+    shutil.copytree(here / "run", here / "copy")
+    with (here / "copy" / rows.SAMPLES).open("a") as file:  # an error after an answer is no answer's end
+        late = dataclasses.replace(rows.read(here / "run")[0], status="error", score=None)
+        file.write(late.line() + "\n")
+    said("report", "run", "copy", "other", "-o", "both")
+    told = (here / "both" / "report.md").read_text()
+    assert "3 samples of 1 tasks over 3 contexts, 5 answers" in told
+    assert "| oracle | 100% [44, 100] | 3 |" in told
+
+
 def test_questions_of_ones_own_are_run_like_a_task(here):
     (here / "book.txt").write_text("Call me Ishmael. " * 500)
     rows_ = [
@@ -187,7 +255,15 @@ def test_questions_of_ones_own_are_run_like_a_task(here):
         in said("run", "--questions", "own.jsonl", "--method", "oracle", "--dry-run").stdout
     )
     (here / "own.jsonl").write_text(json.dumps(rows_[0]))
-    assert "own.jsonl was changed since this run began" in refused("run", "--resume", "run")
+    assert "own.jsonl, or a text that it names, was changed since this run began" in refused(
+        "run", "--resume", "run"
+    )
+    (here / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    assert "0 samples to do" in said("run", "--resume", "run").stderr
+    (here / "book.txt").write_text("Call me Ahab. Call me Ishmael. " * 300)
+    assert "own.jsonl, or a text that it names, was changed since this run began" in refused(
+        "run", "--resume", "run"
+    )
 
 
 @pytest.mark.parametrize(

@@ -190,14 +190,18 @@ def test_a_question_s_one_side_says_nothing_so_both_are_told_of_twins():
     declines = made(lambda m: repl("NOT_FOUND('nothing')") if searched(m) else repl("print(len(context))"))
     invents = made(lambda m: repl("SUBMIT('1234567')") if searched(m) else repl("print(len(context))"))
     always, never = abstention(declines), abstention(invents)
-    assert (always.invented.mean, always.declined.mean, always.balanced) == (0.0, 1.0, 0.5)
-    assert (never.invented.mean, never.declined.mean, never.balanced) == (1.0, 0.0, 0.5)
+    assert (always.invented.mean, always.declined.mean, always.balanced.mean) == (0.0, 1.0, 0.5)
+    assert (never.invented.mean, never.declined.mean, never.balanced.mean) == (1.0, 0.0, 0.5)
     head, (line,) = report.abstentions(declines)
-    assert head[1:4] == ["invented an answer", "said there is none", "declined an answerable twin"]
-    assert line[0] == "rlm0"
-    assert line[1].startswith("0%")
-    assert line[2].startswith("100%")
-    assert line[3].startswith("100%")
+    told = {name: cell.partition(" ")[0] for name, cell in zip(head, line, strict=True)}
+    assert told == {
+        "method": "rlm0",
+        "invented an answer": "0%",
+        "said there is none": "100%",
+        "in other words than asked for": "0%",
+        "declined an answerable twin": "100%",
+        "balanced accuracy": "50%",
+    }
     assert {row.status for row in declines} == {"not_found"}
 
 

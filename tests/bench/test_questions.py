@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rlm_bench.questions import load
+from rlm_bench.questions import reference, samples
 from rlm_bench.scorers import score
 
 
@@ -12,9 +12,13 @@ def written(tmp_path, *rows):
     return file
 
 
+def read(file):
+    return samples(reference(file))
+
+
 def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
     (tmp_path / "book.txt").write_text("Call me Ishmael.")
-    samples = load(
+    made = read(
         written(
             tmp_path,
             {"context": "a text", "query": "Which?", "answer": "Ishmael", "aliases": ["the sailor"]},
@@ -24,11 +28,11 @@ def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
             {"context": {"a": 1}, "query": "Where?", "answer": None},
         )
     )
-    assert [sample.scorer for sample in samples] == ["text", "number", "set", "abstain"]
-    assert [sample.chars for sample in samples] == [6, 16, 3, 3]
-    assert len({sample.id for sample in samples}) == 4
+    assert [sample.scorer for sample in made] == ["text", "number", "set", "abstain"]
+    assert [sample.chars for sample in made] == [6, 16, 3, 3]
+    assert len({sample.id for sample in made}) == 4
     rights = ("It is the sailor", "3 of them", "y, x", "The text does not say.")
-    assert [score(sample, right).strict for sample, right in zip(samples, rights, strict=True)] == [
+    assert [score(sample, right).strict for sample, right in zip(made, rights, strict=True)] == [
         1,
         1,
         1,
@@ -55,11 +59,11 @@ def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
 )
 def test_a_line_that_makes_no_sense_is_refused_with_its_number(tmp_path, row, told):
     with pytest.raises(ValueError, match=r"line 1: .*" if told == "line 1: " else f"line 1: .*{told}"):
-        load(written(tmp_path, row))
+        read(written(tmp_path, row))
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no question"):
-        load(written(tmp_path, ""))
+        read(written(tmp_path, ""))
     with pytest.raises(ValueError, match="cannot be read"):
-        load(tmp_path / "none.jsonl")
+        read(tmp_path / "none.jsonl")

@@ -1,11 +1,12 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from bench.made import row, some
 
-from rlm_bench import page, report
+from rlm_bench import page, report, rows
 from rlm_bench.stats import fisher, wilson
 from rlm_bench.summary import (
     abstention,
@@ -18,6 +19,8 @@ from rlm_bench.summary import (
     share,
     size_of,
 )
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 MIXED = [
     *some("rlm0", 18, 20),
@@ -34,10 +37,14 @@ def test_a_share_is_never_without_its_interval_and_errors_are_not_in_it():
     assert str(told) == "85% [64%, 95%] 17/20"
 
 
+def shared(rows, size):
+    """The same, of contexts that so many share."""
+    return [dataclasses.replace(one, cluster=str(one.index // size)) for one in rows]
+
+
 def test_samples_of_one_context_are_not_taken_for_independent():
     alone = some("rlm0", 10, 20)
-    shared = [dataclasses.replace(one, cluster=str(one.index // 10)) for one in alone]
-    (low, high), (lower, higher) = share(alone).interval, share(shared).interval
+    (low, high), (lower, higher) = share(alone).interval, share(shared(alone, 10)).interval
     assert lower < low < high < higher
 
 
@@ -46,11 +53,15 @@ def test_a_few_contexts_that_all_went_wrong_are_no_certainty():
     assert share(rows).interval == wilson(0, 2)
 
 
-def test_fractions_have_a_bootstrap():
+def test_a_method_that_always_declines_is_not_known_to_have_just_a_half():
+    rows = [row(right=float(number % 2), number=number, cluster=str(number // 2)) for number in range(6)]
+    assert str(share(rows)) == "50% [13%, 87%] 3/6"
+
+
+def test_fractions_have_an_interval_too():
     told = share([row(right=number / 10, number=number) for number in range(10)])
     assert told.mean == pytest.approx(0.45)
-    assert 0.2 < told.interval[0] < 0.45 < told.interval[1] < 0.7
-    assert str(told).endswith("n=10")
+    assert told.interval == pytest.approx(wilson(4.5, 10))
 
 
 def test_one_method_is_called_better_only_where_intervals_are_separated():
@@ -67,6 +78,22 @@ def test_methods_are_compared_on_the_samples_that_both_have():
     rows = [*some("rlm0", 5, 5), *some("rag", 5, 10)]
     (pair,) = pairs({"niah": rows}, labels(rows))
     assert [told.n for told in pair.shares] == [5, 5]
+
+
+def test_forty_questions_of_two_windows_tell_no_methods_apart():
+    rows = shared([*some("rlm0", 40, 40), *some("direct", 0, 40)], 20)
+    (pair,) = pairs({"oolong_like": rows}, labels(rows))
+    assert (pair.only_one, pair.p, pair.apart) == (40, 0.5, False)
+    rows = shared([*some("rlm0", 40, 40), *some("direct", 0, 40)], 4)
+    (pair,) = pairs({"oolong_like": rows}, labels(rows))
+    assert (pair.p, pair.apart) == (2 / 2**10, True)
+
+
+def test_samples_of_one_name_and_other_texts_are_no_pair():
+    rows = [*some("rlm0", 5, 5), *some("rag", 0, 5)]
+    elsewhere = [dataclasses.replace(one, context_sha256="of another Python") for one in rows]
+    assert pairs({"codeqa": [*rows[:5], *elsewhere[5:]]}, labels(rows)) == []
+    assert "10 samples of 1 tasks over 6 contexts" in report.about([*rows, *elsewhere])
 
 
 def at(place, right, of):
@@ -115,6 +142,13 @@ def test_records_have_no_place_but_for_the_one_question_that_has():
     assert [line[0] for line in report.by_place(mixed)[1]] == ["0.1", "0.9"]
 
 
+def test_a_place_that_is_worse_in_one_text_asked_over_and_over_is_no_finding():
+    others = [one for place in (0.1, 0.3, 0.5, 0.7) for one in at(place, 20, 20)]
+    assert "0.9" in [place for place, *_ in places_apart([*others, *at(0.9, 0, 20)])]
+    again = [dataclasses.replace(one, cluster="one text") for one in at(0.9, 0, 20)]
+    assert places_apart([*others, *again]) == []
+
+
 def test_of_many_places_one_that_chance_put_low_is_no_finding():
     rows = [one for place in range(20) for one in at(place / 20, 5 if place != 7 else 4, 5)]
     assert places_apart(rows) == []
@@ -155,11 +189,37 @@ def test_inventing_and_declining_are_told_of_twins_together():
     told = abstention([*twins(3, 1), *some("rlm0", 0, 50)])
     assert (told.invented.right, told.invented.n) == (3, 10)
     assert (told.declined.right, told.declined.n) == (1, 10)
-    assert told.balanced == pytest.approx(0.8)
+    assert told.balanced.mean == pytest.approx(0.8)
+    assert told.balanced.interval == pytest.approx(wilson(10 * 0.8, 10), abs=0.1)
     nothing = [row(right=0.0, task="unanswerable", unanswerable=True, error_class="empty"), *twins(0, 0)]
     assert abstention(nothing).invented.right == 0  # to say nothing invents nothing
     assert abstention(nothing).abstained.right == 10
     assert abstention(some("rlm0", 1, 2)) is None
+
+
+def test_to_decline_in_other_words_is_neither_invented_nor_right():
+    words = [
+        dataclasses.replace(
+            one, error_class="declined", score={"strict": 0.0, "compat": 0.0, "partial": None}
+        )
+        for one in twins(0, 0)
+    ]
+    told = abstention(words)
+    assert (told.invented.right, told.abstained.right, told.otherwise.right) == (0, 0, 10)
+    assert told.declined.right == 10
+    ((_, *cells),) = report.abstentions(words)[1]
+    assert [cell.split()[-1] for cell in cells[:4]] == ["0/10", "0/10", "10/10", "10/10"]
+
+
+@pytest.mark.parametrize("kind", ["none", "declined"])
+def test_always_declining_in_whatever_words_has_a_balance_of_a_half(kind):
+    rows = [
+        dataclasses.replace(one, error_class=kind if one.unanswerable else "declined") for one in twins(0, 10)
+    ]
+    assert abstention(rows).balanced.mean == 0.5
+    assert abstention(rows[:-2]).balanced.mean == 0.5
+    uneven = abstention([*rows, row(number=99, task="unanswerable")]).balanced
+    assert uneven.mean == pytest.approx((1 + 1 / 11) / 2)
 
 
 def test_methods_are_named_apart_by_model_and_settings_where_they_differ():
@@ -190,7 +250,7 @@ def test_the_report_tells_errors_apart_and_what_they_were():
     assert told.startswith("# A run\n")
     line = next(line for line in told.splitlines() if line.startswith("| rag |"))
     assert "| 20 |" in line
-    assert "| 1 | 81% |" in line  # with the error as 0: 17 of 21
+    assert "| 1 | 81% [60, 92] |" in line  # with the error as 0: 17 of 21
     assert "| rag | the server is away | 1 |" in told
     assert "?" in line  # no price
 
@@ -199,14 +259,37 @@ def test_near_misses_are_told_where_a_task_knows_any():
     near = row("rag", 0.0, 77, task="count", score={"strict": 0.0, "compat": 0.0, "partial": 0.75})
     head, body = report.overview([*MIXED, near])
     told = {line[0]: line[head.index("partial")] for line in body}
-    assert told == {"rlm0": "", "direct": "", "rag": "75% of 1"}
+    assert told == {"rlm0": "", "direct": "", "rag": "75% [12, 99] of 1"}
 
 
 def test_lists_of_pairs_have_their_precision_recall_and_lift():
     one = row("rlm0", 0.0, task="pairs", gold=[[1, 2], [1, 3]], answer="(1, 2)", meta={"users": 4})
-    assert report.pair_lists([one])[1] == [["rlm0", "1", "100%", "50%", "67%", "1.33"]]
-    assert "| rlm0 | 1 | 100% | 50% | 67% | 1.33 |" in report.markdown([one], "")
+    told = ["rlm0", "1", "100% [21, 100]", "50% [5, 95]", "67% [9, 97]", "1.33 [0.00, inf]"]
+    assert report.pair_lists([one])[1] == [told]
+    assert " | ".join(told) in report.markdown([one], "")
+    both = report.pair_lists([one, dataclasses.replace(one, answer="", cluster="other")])[1]
+    assert both[0][-1] == "0.67 [0.00, 1.33]"
     assert report.pair_lists(MIXED)[1] == []
+
+
+def test_what_all_took_stands_beside_what_the_median_took():
+    def took(number, tokens, cached):
+        return row("rlm0", number=number, tokens={"root": {"in": tokens, "out": 0, "cached": cached}})
+
+    head, (line,) = report.overview([took(1, 1_000, 0), took(2, 2_000, 0), took(3, 97_000, 75_000)])
+    told = dict(zip(head, line, strict=True))
+    assert told["median tokens"] == "2,000"
+    assert told["all tokens"] == "100,000"
+    assert told["of these cached"] == "75%"
+
+
+def test_what_was_seen_of_a_text_and_what_became_of_code_is_told():
+    rows = [row("direct", number=1, coverage=0.5, truncated=True), row("direct", number=2, coverage=0.2)]
+    rows += [row("rlm0", number=n, iterations=n, exec_errors=2, syntax_errors=1) for n in (3, 4, 5)]
+    head, body = report.overview(rows)
+    assert [line[head.index("saw")] for line in body] == ["35%", ""]
+    assert report.steps(rows)[1][-1] == ["rlm0", "4", "12", "6", "3", "1.0"]
+    assert [line[2] for line in report.endings(rows)[1]] == ["1", ""]
 
 
 def test_the_tables_of_the_terminal_have_columns_that_line_up():
@@ -275,3 +358,34 @@ def test_two_runs_are_compared_on_what_both_have():
     same = report.compared(before, before, ("old", "new"))
     assert "not told apart" in same
     assert "no sample and method in common" in report.compared(before, some("rag", 1, 1), ("old", "new"))
+
+
+def test_two_runs_are_told_apart_by_tests_that_are_adjusted_for_how_many_there_are():
+    def run(*rights):
+        return [
+            one
+            for task, right in enumerate(rights)
+            for one in some("rlm0", right, 20, task=f"task{task}", params={"task": task})
+        ]
+
+    (p,) = {pair.p for pair in pairs({"": [*some("a", 4, 20), *some("b", 18, 20)]}, lambda row: row.method)}
+    told = report.compared(run(4, 10, 10, 10), run(18, 10, 10, 10), ("old", "new"))
+    (line,) = re.findall("task0 .*", told)
+    assert re.search(rf" {4 * p:.2g} +better", line)
+    assert told.count("not told apart") == 3
+
+
+def test_two_runs_are_compared_on_the_same_texts_alone():
+    before = some("rlm0", 5, 5)
+    after = [dataclasses.replace(one, context_sha256="of another Python") for one in before[:2]] + before[2:]
+    told = report.compared(before, after, ("old", "new"))
+    assert told.startswith(
+        "2 samples have other texts in new, and are left out.\n3 answers to the same samples"
+    )
+    assert "no sample and method in common" in report.compared(before, after[:2], ("old", "new"))
+
+
+@pytest.mark.parametrize("run", sorted(RESULTS.glob("*/")), ids=lambda run: run.name)
+def test_the_reports_that_are_kept_are_those_of_their_rows(run):
+    """Or: python -m rlm_bench report results/NAME"""
+    assert (run / "report.md").read_text("utf-8") == report.markdown(rows.read(run), run.name)
