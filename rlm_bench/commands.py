@@ -287,9 +287,9 @@ def compare(one: Path, other: Path) -> None:
     \b
         llm rlm bench compare runs/BEFORE runs/AFTER
     """
-    from rlm_bench import report as reports
+    from rlm_bench.compare import compared
 
-    click.echo(reports.compared(_read((one,)), _read((other,)), (one.name, other.name)))
+    click.echo(compared(_read((one,)), _read((other,)), (one.name, other.name)))
 
 
 # ---- plumbing
