@@ -231,7 +231,7 @@ def renamed(files: Sequence[Source], chance: random.Random) -> list[Source]:
 
 
 def _with_names(code: str, word: Callable[[str], str]) -> str:
-    lines = code.splitlines(keepends=True)
+    lines = list(io.StringIO(code))  # as tokenize reads them: a form feed ends none
     made: list[str] = []
     row, column = 1, 0
     try:

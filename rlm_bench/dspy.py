@@ -15,9 +15,10 @@ from typing import Any
 import dspy
 
 from rlm_bench import questions, tasks
+from rlm_bench.answers import said
 from rlm_bench.runner import Spec
 from rlm_bench.samples import Sample
-from rlm_bench.scorers import Score, said, score
+from rlm_bench.scorers import Score, score
 
 
 def devset(task: str, n: int = 20, seed: int = 0, **params: Any) -> list[dspy.Example]:
@@ -81,6 +82,7 @@ MOST = 500  # characters of an answer
 WRONG = {
     "empty": "An answer must be submitted.",
     "not_found": "The text does hold it: it was not searched for by the right words, or not to its end.",
+    "declined": "To say that there is no answer is not what was asked for, in these words or for this text.",
     "extra": "It holds the right value among others: the question asks for the value alone.",
     "wrong": "It is not what the text says.",
 }

@@ -28,11 +28,13 @@ SAMPLED = 20_000  # characters whose tokens are counted, for the density of all
 
 @dataclass
 class Expected:
-    """Tokens of one method, at least and at most."""
+    """Tokens of one method: of the model that answers, at least and at most, and of the one that takes
+    notes."""
 
     samples: int = 0
     least: Usage = field(default_factory=Usage)
     most: Usage = field(default_factory=Usage)
+    notes: Usage = field(default_factory=Usage)
 
 
 def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
@@ -48,9 +50,10 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
             continue
         if cell not in cells:
             cells[cell] = cell.sample()
-        least, most = _tokens(job.method, cells[cell], setting)
+        least, most, notes = _tokens(job.method, cells[cell], setting)
         of.least += least
         of.most += most
+        of.notes += notes
     lines = [
         f"{len({job.spec for job in jobs})} samples, {len(jobs)} answers, window {root.window or 'unknown'}",
         "",
@@ -60,30 +63,36 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
         if not needs_model(method):
             lines.append(f"{method:<14}{of.samples:>8}{'no model':>26}")
             continue
+        least, most = of.least + of.notes, of.most + of.notes
         lines.append(
-            f"{method:<14}{of.samples:>8}{_span(of.least.input, of.most.input):>26}"
-            f"{_span(of.least.output, of.most.output):>20}{_cost(of, root):>22}"
+            f"{method:<14}{of.samples:>8}{_span(least.input, most.input):>26}"
+            f"{_span(least.output, most.output):>20}{_cost(of, root, sub):>22}"
         )
     lines.append("\nTokens are estimates; an RLM's sub-calls come on top.")
     return "\n".join(lines)
 
 
-def _tokens(method: str, sample: Sample, setting: Setting) -> tuple[Usage, Usage]:
+def _tokens(method: str, sample: Sample, setting: Setting) -> tuple[Usage, Usage, Usage]:
+    """At least, at most, and of notes."""
     text = flat(sample.context)
     window = setting.root.window or DEFAULT_WINDOW
+    if method == "chunked":
+        window = min(window, setting.sub.window or DEFAULT_WINDOW)
     density = counter(setting.root)(text[:SAMPLED]) / max(1, len(text[:SAMPLED]))
     read = int(len(text) * density)
     room = window - baselines.REPLY
     if method.startswith("direct"):
         used = Usage(min(read, room), REPLY)
-        return used, used
+        return used, used, Usage()
     if method == "rag":
         used = Usage(min(read, room // 2), REPLY)
-        return used, used
+        return used, used, Usage()
     if method == "chunked":
         calls = -(-read // room)
-        used = Usage(read + calls * (REPLY + 80), (calls + 1) * REPLY)
-        return used, used
+        if calls == 1:
+            return Usage(read, REPLY), Usage(read, REPLY), Usage()
+        merging = Usage(calls * REPLY, REPLY)
+        return merging, merging, Usage(read + calls * 80, calls * REPLY)
     run = Run(
         Task(sample.query, {"context": Context.of(sample.context)}),
         Budget(),
@@ -92,7 +101,7 @@ def _tokens(method: str, sample: Sample, setting: Setting) -> tuple[Usage, Usage
     )
     view = View(run.contract, run.strategy, run.card, sample.query)
     first = sum(estimate_tokens(message["content"]) for message in view.messages())
-    return _steps(first, SHORT, window), _steps(first, setting.settings.iterations, window)
+    return _steps(first, SHORT, window), _steps(first, setting.settings.iterations, window), Usage()
 
 
 def _steps(first: int, steps: int, window: int) -> Usage:
@@ -104,11 +113,14 @@ def _span(least: int, most: int) -> str:
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def _cost(of: Expected, lm: LM) -> str:
-    if not isinstance(lm, CalleeLM):
+def _cost(of: Expected, root: LM, sub: LM) -> str:
+    notes = _dollars(of.notes, sub) if of.notes.input else 0.0
+    least, most = _dollars(of.least, root), _dollars(of.most, root)
+    if least is None or most is None or notes is None:
         return "unknown"
-    costs = [prices.cost(used, lm.callee.facts) for used in (of.least, of.most)]
-    if None in costs:
-        return "unknown"
-    told = [f"${cost:,.2f}" for cost in costs]
+    told = [f"${cost + notes:,.2f}" for cost in (least, most)]
     return told[0] if told[0] == told[1] else " to ".join(told)
+
+
+def _dollars(used: Usage, lm: LM) -> float | None:
+    return prices.cost(used, lm.callee.facts) if isinstance(lm, CalleeLM) else None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlm_bench.samples import BuildError, Sample
-from rlm_bench.scorers import SCORERS
+from rlm_bench.scorers import SCORERS, score
 from rlm_bench.tasks.task import Draft, Params, Task
 
 FIELDS = ("context", "path", "query", "answer", "scorer", "aliases")
@@ -37,10 +37,12 @@ def samples(params: Params) -> list[Sample]:
     for index, draft in enumerate(_drafts(params["file"], params["sha256"])):
         try:
             made.append(TASK.sample(index=index, **params))
+            if draft.scorer == "set" and not score(made[-1], ", ".join(map(str, draft.answer))).strict:
+                raise ValueError  # as a list it is right, but no text could be
         except (BuildError, ArithmeticError, TypeError, ValueError):
             raise ValueError(
                 f"{params['file']}, question {index + 1}: by the scorer {draft.scorer}, its own answer "
-                f"{draft.answer!r} is not right, or no answer is: give another scorer"
+                f"{draft.answer!r} is not right, or no answer is: give another scorer, or another answer"
             ) from None
     return made
 

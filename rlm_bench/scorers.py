@@ -7,14 +7,35 @@ that happens to be right.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from rlm_bench.answers import (
+    DATES,
+    EXPLAINS,
+    NOTHING,
+    NUMBER,
+    TOKENS,
+    asserted,
+    day,
+    days,
+    declines,
+    final,
+    holds,
+    numbers,
+    parsed,
+    plain,
+    said,
+    stated,
+    states,
+    strange,
+    takes_back,
+    tokens,
+    unexplained,
+)
 from rlm_bench.samples import Sample
 
 
@@ -30,95 +51,75 @@ class Score:
 
 def score(sample: Sample, answer: Any, status: str = "answered") -> Score:
     """The scores of an answer. `status` is what the method says of it: "not_found" is an answer too."""
+    answer = answer if sample.scorer in ("exact", "contains") else parsed(answer)
     found = said(answer)
-    if sample.scorer == "abstain":
-        return Score(1.0, 1.0, None, "none") if status == "not_found" else abstain(sample, found, answer)
+    if sample.scorer == "abstain" and status == "not_found":
+        return Score(1.0, 1.0, None, "none")
     result = SCORERS[sample.scorer](sample, found, answer)
+    if sample.scorer == "abstain":
+        return result
     nothing = 0.0 if result.partial is not None else None
-    if status == "not_found" or abstains(found):
-        return Score(0.0, 0.0, nothing, "not_found")
+    kind = "not_found" if status == "not_found" else declined(sample, found)
+    if kind == "not_found" or (kind and not result.strict):
+        return Score(0.0, 0.0, nothing, kind)
     empty = not found and sample.answer not in ([], "")
     return Score(0.0, 0.0, nothing, "empty") if empty else result
 
 
-def said(answer: Any) -> str:
-    """An answer as text: without thinking, lists with commas, a lone field by its value."""
-    if answer is None:
-        return ""
-    if isinstance(answer, Mapping):
-        return said(next(iter(answer.values()))) if len(answer) == 1 else json.dumps(answer, default=str)
-    if isinstance(answer, list | tuple):
-        return ", ".join(
-            f"({said(item)})" if isinstance(item, list | tuple) else said(item) for item in answer
-        )
-    if isinstance(answer, set | frozenset):
-        return said(sorted(answer, key=str))
-    if isinstance(answer, float) and answer.is_integer():
-        return str(int(answer))
-    return re.sub(r"<think>.*?(</think>|\Z)", "", str(answer), flags=re.DOTALL).strip()
-
-
-def plain(text: str) -> str:
-    """Lower case, no articles, quotes, or punctuation at the ends, single spaces: what "the same words"
-    compares."""
-    text = re.sub(r"[\"'`*“”‘’]", "", text.lower())
-    text = " ".join(word for word in text.split() if word not in ("a", "an", "the"))
-    return text.strip(" .,:;!?()[]{}")
-
-
-def abstains(text: str) -> bool:
-    """Whether it is the word for "not there", alone or before an explanation."""
-    return bool(re.match(r"\W*not_found\b", text.lower())) or plain(text) == "not found"
+def declined(sample: Sample, found: str) -> str:
+    """As `declines`; but "" for an answer that also names the value that the text lacks or, in words, one
+    that stands beside it."""
+    kind = declines(found)
+    values = [sample.meta.get("value"), *(sample.meta.get("decoys", {}) if kind == "declined" else ())]
+    named = any(
+        value and holds(found, str(value)) and not holds(sample.query, str(value)) for value in values
+    )
+    return "" if named else kind
 
 
 def wrong(sample: Sample, found: str) -> str:
     """The kind of a wrong answer: that of the decoy it gives, where it gives one."""
     for decoy, kind in sample.meta.get("decoys", {}).items():
-        if re.search(rf"(?<!\w){re.escape(plain(str(decoy)))}(?!\w)", plain(found)):
+        if holds(found, str(decoy)):
             return str(kind)
     return "wrong"
 
 
-TOKENS = {
-    "number": r"(?<![\w.])\d{1,3}(?:,\d{3})+(?!\w)|(?<!\w)\d+(?!\w)",
-    "uuid": r"(?<!\w)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",
-    "code12": r"(?<!\w)(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{12}(?!\w)",
-    "variable": r"(?<!\w)[A-Z]{5}(?!\w)",
-}
-NUMBER = r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|-?\d+(?:\.\d+)?"
-
-
-def tokens(answer_type: str, text: str) -> set[str]:
-    """All the values of that type in a text."""
-    found = re.findall(TOKENS[answer_type], text)
-    if answer_type == "number":
-        return {token.replace(",", "") for token in found}
-    return {token.lower() for token in found} if answer_type == "uuid" else set(found)
-
-
-def numbers(text: str) -> list[Decimal]:
-    return [Decimal(token.replace(",", "")) for token in re.findall(NUMBER, text)]
-
-
 def value(sample: Sample, found: str, answer: Any) -> Score:
-    """One value: strict if the answer holds it and no other of its type."""
-    gold = str(sample.answer)
-    if sample.answer_type not in TOKENS:
+    """One value: strict if the answer states it and no other of its form."""
+    gold, kind = str(sample.answer), sample.answer_type
+    if kind not in TOKENS:
         return text(sample, found, answer)
-    got = tokens(sample.answer_type, found)
-    kind = "none" if got == {gold} else "extra" if gold in got else wrong(sample, found)
-    return Score(float(got == {gold}), float(gold.lower() in found.lower()), None, kind)
+    got = {
+        token
+        for token in tokens(kind, final(found, TOKENS[kind]))
+        if token == gold or (rival(sample, token, (gold,)))
+    }
+    told = "none" if got == {gold} else "extra" if gold in got else wrong(sample, found)
+    return Score(float(got == {gold}), float(gold.lower() in found.lower()), None, told)
+
+
+def rival(sample: Sample, token: str, golds: Iterable[str]) -> bool:
+    """Whether it could be the answer: a number with as many digits, or any other value that the question does
+    not name."""
+    if sample.answer_type == "number" and len(token) not in set(map(len, golds)):
+        return token in sample.meta.get("decoys", {})
+    return token not in tokens(sample.answer_type, sample.query)
 
 
 def text(sample: Sample, found: str, answer: Any) -> Score:
-    """Words: strict if the answer, or what it says after its last "is" or colon, is the true one or an
-    alias."""
-    last = re.split(r"(?:\bis\b:?|:)\s", found)[-1]
-    golds = [plain(str(gold)) for gold in (sample.answer, *sample.meta.get("aliases", ()))]
-    right = any(gold in (plain(found), plain(last)) for gold in golds)
+    """Words: strict if the answer is the true one or an alias, or a sentence that says it and no more."""
+    golds = [plain(said(parsed(gold))) for gold in (sample.answer, *sample.meta.get("aliases", ()))]
+    part = stated(found)
+    short = unexplained(part, lambda head: strange(head, sample.query))
+    same = {plain(found), plain(str(answer))}
+    if not takes_back(part):
+        same |= {plain(part[: start.start()]) for start in EXPLAINS.finditer(part, 1)}
+        same |= {plain(re.split("[,.;:!]", part)[0])} & {"yes", "no", "true", "false"}
+    right = any(gold in same or states(short, gold, sample.query) for gold in golds)
     compat = any(gold in plain(found) for gold in golds)
     kind = "none" if right else "extra" if compat else wrong(sample, found)
-    return Score(float(right), float(compat), None, kind)
+    return Score(float(right), float(right or compat), None, kind)
 
 
 def exact(sample: Sample, found: str, answer: Any) -> Score:
@@ -134,35 +135,56 @@ def contains(sample: Sample, found: str, answer: Any) -> Score:
 
 
 def number(sample: Sample, found: str, answer: Any) -> Score:
-    """One number, units apart: strict if it is the only one in the answer."""
-    gold, got = Decimal(str(sample.answer)), numbers(found)
-    right = set(got) == {gold}
-    kind = "none" if right else "extra" if gold in got else wrong(sample, found)
-    return Score(float(right), float(gold in got), None, kind)
+    """One number, units apart: strict if the answer states it and no other, those of the question apart."""
+    gold = Decimal(str(sample.answer))
+    got = counted(sample, found, gold)
+    kind = "none" if got == {gold} else "extra" if gold in got else wrong(sample, found)
+    return Score(float(got == {gold}), float(gold in numbers(found)), None, kind)
+
+
+def counted(sample: Sample, found: str, gold: Decimal) -> set[Decimal]:
+    """The numbers that an answer states, without those that it repeats of the question."""
+    got, asked = set(numbers(final(found, NUMBER))), set(numbers(sample.query)) - {gold}
+    return got - asked or got
 
 
 def integer(sample: Sample, found: str, answer: Any) -> Score:
-    """A count: strict on the last whole number of the answer; half a point off is off. Partial: .75 **
-    distance."""
-    gold, got = Decimal(str(sample.answer)), numbers(found)
-    whole = [number for number in got if number == number.to_integral_value()]
-    if not whole:
-        return Score(0.0, 0.0, 0.0, wrong(sample, found))
-    right = whole[-1] == gold
-    partial = 0.75 ** min(float(abs(whole[-1] - gold)), 10_000.0)
-    return Score(float(right), float(gold in got), partial, "none" if right else wrong(sample, found))
+    """A count: as `number`.  Partial: .75 ** distance."""
+    gold = Decimal(str(sample.answer))
+    got = counted(sample, found, gold)
+    partial = min((0.75 ** min(float(abs(one - gold)), 10_000.0) for one in got), default=0.0)
+    told = number(sample, found, answer)
+    return Score(told.strict, told.compat, partial, told.error_class)
+
+
+SPLITS = r"[,;\n]|\band\b|\s&\s"
+BULLET = r"(?m)^\s*(?:[-*•]|\d+[.)])\s+"
 
 
 def items(sample: Sample, found: str, answer: Any) -> set[str]:
     """The things that an answer lists: a list's own, or those of the answer's type, or what commas and lines
-    part."""
+    part; but true ones that hold a comma or an "and" are one thing."""
+    golds = sorted(map(str, sample.answer), key=len, reverse=True)
+    part = stated(found, one=False)
     if sample.answer_type in TOKENS:
-        return tokens(sample.answer_type, found)
+        listed = tokens(sample.answer_type, part)
+        return {token for token in listed if token in golds or rival(sample, token, golds)}
     if isinstance(answer, list | tuple | set | frozenset):
         return {plain(said(item)) for item in answer}
-    listed = re.sub(r"^[^\n]*?:(?=\s)", "", found, count=1)
-    parts = re.split(r"[,;\n]|\band\b", re.sub(r"(?m)^\s*(?:[-*•]|\d+[.)])\s+", "", listed))
-    return {plain(part) for part in parts if plain(part)}
+    whole: set[str] = set()
+    for gold in golds:
+        if re.search(rf"{SPLITS}|:\s", gold) and holds(part, gold):
+            part = re.sub(rf"(?i)(?<!\w){re.escape(gold)}(?!\w)", ",", part)
+            whole.add(plain(gold))
+    part = unexplained(part, lambda head: strange(head, sample.query))
+    part = re.sub(r"^[^\n:]*:(?=\s)|^[^\n]*?\b(?:are|is|were|was|includes?)\b(?=\s)", "", part, count=1)
+    if re.search(BULLET, part):  # what stands behind an item explains it
+        part = re.sub(r"(?m)(?<=\w)\**(?::|[ ]+[(–—-]).*$", "", part)
+    parts = {plain(one) for one in re.split(SPLITS, re.sub(BULLET, "", part))} - {""}
+    return whole | (set() if parts <= NONE else parts)
+
+
+NONE = {"none", "nothing", "there are none", "empty list", "no items"}
 
 
 def set_(sample: Sample, found: str, answer: Any) -> Score:
@@ -186,21 +208,27 @@ def f1_of(both: int, got: int, gold: int) -> float:
     return 2 * both / (got + gold) if got + gold else 0.0
 
 
-def pairs_in(found: str, answer: Any = None) -> set[tuple[int, int]]:
-    """Pairs of numbers, lower first: "(a, b)" anywhere, else lines "a, b"."""
+def pairs_in(answer: Any) -> set[tuple[int, int]]:
+    """Pairs of numbers, lower first: of a list, or "(a, b)" or "[a, b]" anywhere, else lines "a, b"."""
+    answer = parsed(answer)
     if isinstance(answer, list | tuple | set | frozenset):
         try:
             return {(min(a, b), max(a, b)) for a, b in (map(int, pair) for pair in answer)}
         except (TypeError, ValueError):
             pass
-    parsed = re.findall(r"\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)", found)
-    parsed = parsed or re.findall(r"(?m)^\D*?(-?\d+)\s*,\s*(-?\d+)\D*$", found)
-    return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in parsed}
+        if all(isinstance(item, str) for item in answer):
+            answer = "\n".join(answer)
+    found = said(answer)
+    parsed_ = re.findall(r"[(\[]\s*(-?\d+)\s*,\s*(-?\d+)\s*[)\]]", found)
+    if not parsed_:
+        lines = (re.fullmatch(r"\D*?(-?\d+)\s*,\s*(-?\d+)\D*", line) for line in re.split(r"[;\n]", found))
+        parsed_ = [line.groups() for line in lines if line]
+    return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in parsed_}
 
 
 def pairs(sample: Sample, found: str, answer: Any) -> Score:
     """Pairs: strict if the set is the same; compat and partial are F1, as published. See `pair_rates`."""
-    got, gold = pairs_in(found, answer), {(a, b) for a, b in sample.answer}
+    got, gold = pairs_in(answer), {(a, b) for a, b in sample.answer}
     if got == gold:
         return Score(1.0, 1.0, 1.0, "none")
     kind = "missing" if got < gold else "extra" if got > gold else "wrong"
@@ -209,7 +237,7 @@ def pairs(sample: Sample, found: str, answer: Any) -> Score:
 
 def pair_rates(gold_pairs: Iterable[tuple[int, int]], users: int, answer: Any) -> dict[str, float]:
     """Precision, recall, F1, and the lift of F1 over naming all pairs of so many users (1 is no better)."""
-    got, gold = pairs_in(said(answer), answer), {(a, b) for a, b in gold_pairs}
+    got, gold = pairs_in(answer), {(a, b) for a, b in gold_pairs}
     naive = f1_of(len(gold), users * (users - 1) // 2, len(gold))
     return {
         "precision": len(got & gold) / len(got) if got else float(not gold),
@@ -219,89 +247,104 @@ def pair_rates(gold_pairs: Iterable[tuple[int, int]], users: int, answer: Any) -
     }
 
 
+CHOICE = r"\b[0-3B-D]\b|\bA\b(?!\s+[a-z])"
+"""A digit or a letter, but no article."""
+
+
 def choice(sample: Sample, found: str, answer: Any) -> Score:
-    """One of four, 0 to 3 or A to D: strict if the answer names just the right one; compat reads its last."""
-    got = [
-        "0123"["ABCD".find(mark)] if mark in "ABCD" else mark for mark in re.findall(r"\b[0-3A-D]\b", found)
+    """One of four, 0 to 3 or A to D: strict if the answer names just the right one, be it as its first mark
+    ("2: ..."), as "statement 2", or as its only one; compat reads its last."""
+    part = stated(found)
+    leading = re.findall(r"(?m)^\W*([0-3A-D])(?=\s*(?:[:.)\]*]|$|\s[–—-]\s))", part)
+    named = [
+        re.search(CHOICE, one)
+        for one in asserted(rf"(?i:statement|option|choice|number)\W+(?:{CHOICE})", part)
     ]
-    right = set(got) == {str(sample.answer)}
-    compat = bool(got) and got[-1] == str(sample.answer)
-    kind = "none" if right else "extra" if str(sample.answer) in got else "wrong"
-    return Score(float(right), float(compat), None, kind)
+    got = leading or [one[0] for one in named if one] or asserted(CHOICE, part)
+    right = {"0123"["ABCD".find(mark)] if mark in "ABCD" else mark for mark in got} == {str(sample.answer)}
+    every = re.findall(r"\b[0-3A-D]\b", found)
+    every = ["0123"["ABCD".find(mark)] if mark in "ABCD" else mark for mark in every]
+    compat = bool(every) and every[-1] == str(sample.answer)
+    kind = "none" if right else "extra" if str(sample.answer) in every else "wrong"
+    return Score(float(right), float(right or compat), None, kind)
 
 
 COMPARISONS = ("more common", "less common", "same frequency")
 
 
 def oolong(sample: Sample, found: str, answer: Any) -> Score:
-    """OOLONG's own parse, then equality: what follows the last colon, or else a short answer, or the last
-    word of a long one (but the label itself, however long). Partial: for numbers .75 ** distance.
-
-    Compat is lenient: the true answer as words of their own in the last line.
-    """
-    gold = str(sample.answer)
-    said_ = (
-        found.split(":")[-1]
-        if ":" in found
-        else found
-        if len(found) < 20 or found == gold
-        else found.split()[-1]
-    )
-    said_ = re.sub(r"[*\[\]]", "", said_).strip()
-    for comparison in COMPARISONS:
-        said_ = comparison if comparison in said_.lower() else said_
-    if sample.answer_type == "comparison":
-        right = said_ in COMPARISONS and said_ in gold
-        partial = float(right)
-    elif sample.answer_type == "count":
-        got = int(said_) if re.fullmatch(r"-?\d{1,12}", said_) else None
-        partial = 0.0 if got is None else 0.75 ** min(abs(got - int(gold)), 10_000)
-        right = got == int(gold)
-    elif sample.answer_type == "date":
-        right = day(said_) is not None and day(said_) == day(gold)
-        partial = float(right)
-    else:
-        right = said_.lower() == gold.lower()
-        partial = float(right)
-    last = found.strip().split("\n")[-1].lower() if found else ""
-    lenient = right or bool(re.search(rf"(?<!\w){re.escape(gold.lower())}(?!\w)", last))
-    return Score(float(right), float(lenient), partial, "none" if right else wrong(sample, found))
+    """Strict as the other scorers, by the answer's form: a label, a comparison, a count, a user, a date.
+    Partial: for counts .75 ** distance.  Compat: OOLONG's own parse, as published."""
+    gold, read = str(sample.answer), {"comparison": compared, "count": integer, "user": user, "date": dated}
+    told = read.get(sample.answer_type, label)(sample, found, answer)
+    compat = published(sample.answer_type, gold, found)
+    partial = told.strict if told.partial is None else told.partial
+    return Score(told.strict, compat, partial, told.error_class)
 
 
-DAYS = ("%m/%d/%Y", "%Y-%m-%d", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
+def judged(sample: Sample, found: str, right: bool) -> Score:
+    return Score(float(right), float(right), None, "none" if right else wrong(sample, found))
 
 
-def day(text: str) -> date | None:
-    for form in DAYS:
-        try:
-            return datetime.strptime(text.strip(" ."), form).date()
-        except ValueError:
-            continue
-    return None
+def label(sample: Sample, found: str, answer: Any) -> Score:
+    """One of the labels that the question quotes; where it quotes none, as `text`."""
+    part = stated(found)
+    known = [one for one in re.findall(r"'([^']+)'", sample.query) if holds(str(sample.answer), one)]
+    if not known:
+        return text(sample, found, answer)
+    quoted = {plain(one) for one in re.findall(r"'([^']+)'", sample.query)}
+    named = {one for one in quoted if asserted(rf"(?<!\w){re.escape(one)}(?!\w)", plain(part))}
+    return judged(sample, found, named == {plain(str(sample.answer))})
 
 
-NOTHING = (
-    r"(?:does|do|did) ?(?:not|nt) (?:contain|mention|say|state|specify|provide|include|hold|give|reveal)",
-    r"(?:is|are|was|were) ?(?:not|nt|never) (?:mentioned|specified|stated|provided|given|found|present|in)\b",
-    r"(?:(?:could|can|did) ?(?:not|nt)|cannot) (?:be )?(?:find|found|determined?|answer(?:ed)?)",
-    r"(?:no|not enough|insufficient) (?:such )?(?:information|mention|answer|evidence|record)",
-    r"there (?:is|are|was|were) no\b",
-    r"^(?:unknown|none|not (?:found|mentioned|specified|available|stated)|n/?a)$",
-)
-"""How answers say that
-    the text does not say: a closed list, read only where the question names no word for it."""
+def compared(sample: Sample, found: str, answer: Any) -> Score:
+    """How often one label is beside another, whichever of the two comes first."""
+    part = plain(stated(found).replace("[", "").replace("]", ""))
+    part = re.sub(r"\b(more|less) frequent(?:ly)?\b", r"\1 common", part)
+    got = set(asserted("|".join(COMPARISONS), part))
+    asked = sample.meta.get("asked", {})
+    first = part[: part.find(min(got, default=""))]
+    if first.rfind(plain(str(asked.get("other", "?")))) > first.rfind(plain(str(asked.get("label", "?")))):
+        got = {SWAPPED.get(one, one) for one in got}
+    return judged(sample, found, len(got) == 1 and got.pop() in str(sample.answer))
+
+
+SWAPPED = {"more common": "less common", "less common": "more common"}
+
+
+def user(sample: Sample, found: str, answer: Any) -> Score:
+    """One user, who may be said to have more than another."""
+    gold, part = Decimal(str(sample.answer)), final(found, NUMBER)
+    return judged(sample, found, set(numbers(re.split(r"(?<=more)\b.*\bthan\b", part)[0])) == {gold})
+
+
+def dated(sample: Sample, found: str, answer: Any) -> Score:
+    gold = days(str(sample.answer))
+    asked = days(sample.query) - gold
+    return judged(sample, found, days(final(found, DATES)) - asked == gold)
+
+
+def published(answer_type: str, gold: str, found: str) -> float:
+    """OOLONG's own: what follows the last colon, or else a short answer, or the last word of a long one (but
+    the label itself, however long), and equality."""
+    short = found if len(found) < 20 or found == gold else (found.split() or [""])[-1]
+    part = re.sub(r"[*\[\]]", "", found.split(":")[-1] if ":" in found else short).strip()
+    part = next((one for one in COMPARISONS if one in part.lower()), part)
+    if answer_type == "comparison":
+        return float(part in COMPARISONS and part in gold)
+    if answer_type == "date":
+        return float(day(part) is not None and day(part) == day(gold))
+    return float(part.lower() == gold.lower())
 
 
 def abstain(sample: Sample, found: str, answer: Any) -> Score:
-    """Nothing to find: right is NOT_FOUND, or to say so where the question taught no word. See `score` for
-    status."""
-    told = sample.meta.get("told", True)
-    phrased = any(re.search(phrase, plain(found)) for phrase in NOTHING)
-    right = abstains(found) or (phrased and not told)
-    kind = "none" if right else "empty" if not found else wrong(sample, found)
-    return Score(
-        float(right), float(abstains(found) or phrased), None, "invented" if kind == "wrong" else kind
-    )
+    """Nothing to find: right is NOT_FOUND, or to say so where the question taught no word; see `score` for
+    status.  Compat: any words that say so, anywhere."""
+    kind = declined(sample, found)
+    right = kind == "not_found" or (kind == "declined" and not sample.meta.get("told", True))
+    lenient = right or any(re.search(phrase, plain(found)) for phrase in NOTHING)
+    kind = "none" if right else kind or ("empty" if not found else wrong(sample, found))
+    return Score(float(right), float(lenient), None, "invented" if kind == "wrong" else kind)
 
 
 SCORERS: dict[str, Callable[[Sample, str, Any], Score]] = {

@@ -17,8 +17,8 @@ import random
 from typing import Any
 
 from rlm_bench import prose
+from rlm_bench.answers import plain
 from rlm_bench.samples import Sample, flat, rng
-from rlm_bench.scorers import plain
 from rlm_bench.tasks.decoys import TOLD, near
 from rlm_bench.tasks.haystacks import fresh, haystack
 from rlm_bench.tasks.multihop import COLOURS, people
@@ -85,7 +85,9 @@ def parts(kind: str, chance: random.Random, hay: str) -> tuple[str, str, str, st
         return needle, f"What is the {ATTRIBUTES[asked]} of {who}?", value, "word", others, decoys
     if kind == "false_premise":
         who = people(chance, 1)[0].split()[0]
-        dog, cat = (prose.invented(chance, 2).capitalize() for _ in range(2))
+        dog, _ = (
+            prose.invented(chance, 2).capitalize() for _ in range(2)
+        )  # without it, all else would change
         cat = fresh(lambda: prose.invented(chance, 2).capitalize(), hay, dog)
         others = [
             f"{who} keeps nine dogs.",

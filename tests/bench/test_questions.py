@@ -67,3 +67,18 @@ def test_an_empty_or_missing_file_is_refused(tmp_path):
         read(written(tmp_path, ""))
     with pytest.raises(ValueError, match="cannot be read"):
         read(tmp_path / "none.jsonl")
+
+
+def test_a_list_whose_items_no_text_can_say_apart_is_refused(tmp_path):
+    (fine,) = read(
+        written(tmp_path, {"context": "c", "query": "q", "answer": ["Trinidad and Tobago", "Smith, John"]})
+    )
+    for right in ("Smith, John, Trinidad and Tobago", "Trinidad and Tobago and Smith, John", fine.answer):
+        assert score(fine, right).strict == 1.0
+    for wrong in ("Trinidad, Tobago, Smith, John", "Trinidad and Tobago, John Smith", "Trinidad and Tobago"):
+        assert score(fine, wrong).strict == 0.0
+    for never in (["oak", "..."], ["none"], ["", "oak"]):
+        with pytest.raises(
+            ValueError, match=r"question 1: by the scorer set, its own answer .* is not right"
+        ):
+            read(written(tmp_path, {"context": "c", "query": "q", "answer": never}))

@@ -110,7 +110,12 @@ def test_compat_is_the_substring_rule_of_earlier_work():
     assert of("integer", 18, "18 at first, but then 19", "count").compat == 1.0
     assert of("set", ["red", "blue"], "red and green").compat == 0.5
     assert of("choice", 2, "not 1 but 2").compat == 1.0
-    assert of("oolong", "entity", "Label: location\nor rather an entity", "label").compat == 1.0
+    for said, compat in (
+        ("Label: entity.", 0.0),
+        ("It is most surely entity", 1.0),
+        ("an: entity", 1.0),
+    ):  # OOLONG's
+        assert of("oolong", "entity", said, "label").compat == compat
 
 
 def test_counts_have_oolongs_partial_credit():
@@ -172,6 +177,31 @@ def test_where_no_word_was_told_any_way_to_say_so_is_right(said):
     assert strict("abstain", None, said, told=False) == 1.0
     assert of("abstain", None, said, told=True).compat == 1.0
     assert strict("abstain", None, "It is 42, which the text says.", told=False) == 0.0
+
+
+TWINS = [  # told the word or not, the answer to both, and how each ends
+    (True, "NOT_FOUND", "none", "not_found"),
+    (True, "The text does not mention it.", "declined", "declined"),
+    (False, "The text does not mention it.", "none", "declined"),
+    (False, "It isn't specified in the document, I'm afraid.", "none", "declined"),
+    (False, "NOT_FOUND", "none", "not_found"),
+    (False, {"answer": "unknown"}, "none", "declined"),
+    (False, "The text does not say, but it is Sydney.", "invented", "wrong"),
+    (False, "Canberra", "invented", "none"),
+    (False, "The text does not say, but it is Canberra.", "invented", "extra"),
+    (True, "Sydney", "invented", "wrong"),
+    (True, "", "empty", "empty"),
+]
+
+
+@pytest.mark.parametrize(("told", "said", "absent", "present"), TWINS)
+def test_to_decline_always_is_told_on_both_twins(told, said, absent, present):
+    """So that nobody has all points for the one and none taken for the other."""
+    meta = {"told": told, "value": "Canberra"}
+    one, twin = of("abstain", None, said, **meta), of("value", "Canberra", said, "text", **meta)
+    assert (one.error_class, twin.error_class) == (absent, present)
+    assert one.strict == (absent == "none")
+    assert twin.strict == (present == "none")
 
 
 def test_a_wrong_answer_is_told_by_its_decoy():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlm_bench import rows, tasks
+from rlm_bench.answers import said
 from rlm_bench.scorers import score
 
 
@@ -30,11 +31,20 @@ def test_a_sample_is_a_pure_function_of_its_parameters_seed_and_index(name):
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_the_oracle_is_right_and_silence_is_not(name):
+def test_the_truth_is_right_in_prose_too_and_silence_is_not(name):
     task = tasks.get(name)
     for index in range(4):
         sample = task.sample(index=index)
-        assert score(sample, sample.answer, "not_found" if sample.answer is None else "answered").strict == 1
+        truth = "NOT_FOUND" if sample.answer is None else said(sample.answer)
+        for prose in (
+            truth,
+            f"The answer is {truth}.",
+            f"**{truth}**",
+            f"{truth}\n\nThis is what the text says.",
+        ):
+            assert score(sample, prose).strict == 1, prose
+        if sample.scorer not in ("abstain", "pairs"):  # which read what they know wherever it stands
+            assert score(sample, f"I am not sure, but not {truth}").strict == 0
         if not sample.meta["unanswerable"]:
             assert score(sample, "").strict == score(sample, None, "error").strict == 0
             assert score(sample, "NOT_FOUND", "not_found").error_class == "not_found"
