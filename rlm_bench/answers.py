@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 FIELDS = ("answer", "final_answer", "final answer", "result", "value")
@@ -86,23 +87,29 @@ def _whole(words: str) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Without Markdown and LaTeX; but bold stays, and so do boxes, for `stated`."""
+    """Without Markdown, LaTeX and empty space; but bold stays, and so do boxes, for `stated`."""
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = re.sub(r"\n\s*\n", "\n\n", text)
     text = re.sub(r"```\w*\n?|`|\\[()\[\],!;]|\$", "", text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf|texttt)\s*\{([^{}]*)\}", r"\1", text)
     return text.replace("{,}", ",").replace("\\_", "_").replace("\\%", "%").replace("−", "-")
 
 
 MARK = re.compile(
-    r"\banswer\b\**(?:\s+(?:to|for)\b[^\n:.]*?)?\s*(?:\bis\b|\bwas\b|:|=)[\s:*]*"
+    r"\banswer\b\**(?:\s+(?:to|for)\b[^\n:.]{0,200}?)?\s*(?:\bis\b|\bwas\b|:|=)[\s:*]*+"
+    r"(?!(?:based|found|given|located|stated|mentioned|derived|taken|correct|right|because|as)\b)"
     r"|^\W*(?:label|user|date)\s*:[\s*]*",
     re.IGNORECASE | re.MULTILINE,
 )
 
 
+LONGEST = 4_000  # characters that are read for one value: what is final of more than that is at its end
+
+
 def stated(found: str, one: bool = True) -> str:
     """What an answer calls final: what is boxed, or follows the last "answer is" (where `one` value is asked
     for, in that sentence); else all of it."""
-    text = unmarked(found)
+    text = unmarked(found[-LONGEST:] if one else found)
     if boxed := re.findall(r"\\boxed\s*\{([^{}]*)\}", text):
         return str(boxed[-1])
     marks = [mark.end() for mark in MARK.finditer(text) if text[mark.end() :].strip(" \n*")]
@@ -120,7 +127,8 @@ EXPLAINS = re.compile(
     r"(?:because|since|as (?:stated|mentioned|shown|said|given|the|its?|per|in)|which|this|that|these|those"
     r"|they|it (?:is|was|appears|can)|according"
     r"|(?:in )?(?:the|this) (?:text|document|context|passage|sentence|record)s?|based on|see"
-    r"|i (?:found|counted|searched)|explanation|source|reason(?:ing)?|note|found|stated|mentioned)\b",
+    r"|i (?:found|counted|searched)|explanation|source|reason(?:ing)?|note|found|stated|mentioned"
+    r"|let me|please)\b",
     re.IGNORECASE,
 )
 CORRECTS = r"\b(?:wait|actually|correction|sorry|mistake|scratch that)\b"
@@ -133,7 +141,7 @@ def takes_back(text: str, by: str = CONTRASTS) -> bool:
 
 def unexplained(text: str, answers: Callable[[str], object]) -> str:
     """Without the explanation that follows what `answers`, if it takes nothing back."""
-    for start in EXPLAINS.finditer(text, 1):
+    for start in islice(EXPLAINS.finditer(text, 1), 20):
         if answers(text[: start.start()]):
             return text if takes_back(text[start.start() :]) else text[: start.start()]
     return text
@@ -160,9 +168,9 @@ def final(found: str, pattern: str) -> str:
     alone in the first or the last line, in bold or at the end; else all, without explanation."""
     text = stated(found)
     lines = [line for line in text.split("\n") if line.strip()] or [""]
-    spots = [lines[0], lines[-1], *re.findall(r"\*\*(.+?)\*\*", text), re.split(r"[:=]\s", text)[-1]]
+    spots = [lines[0], lines[-1], *re.findall(r"\*\*(.+?)\*\*", text), re.split(r":\s|=", text)[-1]]
     alone: dict[str, str] = {}
-    for spot in spots:
+    for spot in dict.fromkeys(spots):
         at = text.find(spot)
         only = re.fullmatch(rf"[^\w-]*({pattern})(?:\s*[^\W\d]+)?\W*", spot)
         if only and not denied(text, at) and not takes_back(text[at:], CORRECTS):
@@ -200,10 +208,10 @@ def numbers(text: str) -> list[Decimal]:
 
 
 DATES = (
-    r"\b\d{1,2}/\d{1,2}/\d{4}\b|\b\d{4}-\d{2}-\d{2}(?!\d)"
+    r"\b\d{1,2}[/-]\d{1,2}[/-]\d{4}\b|\b\d{4}-\d{2}-\d{2}(?!\d)"
     r"|\b[A-Z][a-z]{2,8}\.? \d{1,2},? \d{4}\b|\b\d{1,2} [A-Z][a-z]{2,8} \d{4}\b"
 )
-FORMS = ("%m/%d/%Y", "%Y-%m-%d", "%b %d %Y", "%B %d %Y", "%d %B %Y", "%d %b %Y")
+FORMS = ("%m/%d/%Y", "%m-%d-%Y", "%Y-%m-%d", "%b %d %Y", "%B %d %Y", "%d %B %Y", "%d %b %Y")
 
 
 def day(text: str) -> date | None:
@@ -242,7 +250,7 @@ def strange(text: str, query: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+(?:[-/.]\w+)*", text)
+    return re.findall(r"\w+(?:[/.]\w+)*", text)
 
 
 def _stem(word: str) -> str:
@@ -252,12 +260,12 @@ def _stem(word: str) -> str:
 def states(text: str, gold: str, query: str) -> bool:
     """Whether a text says `gold` (plain words) and beside it nothing that is not in the question, or says it
     after its last "is" or colon."""
-    told = plain(text)
+    told = plain(re.sub(r"\s*\n\s*", " ; ", ENDS.sub(" ; ", text.strip())))
     rest, count = re.subn(_whole(gold), " ", told)
     if told == gold or not count or DOUBTS.intersection(_words(rest)):
         return told == gold
     last = re.split(r"\b(?:is|was|are|were)\b:?\s|[:=]\s", text)[-1]
-    rest = re.sub(r"^(?:according|based|in|from|as)\b[^,]*,", "", rest)
+    rest = re.sub(r"^(?:according|based|in|from|as|at)\b[^,]*,", "", rest)
     return plain(last) == gold or not (strange(rest, query) or re.search(r"[,;]", rest))
 
 
@@ -270,19 +278,22 @@ NOTHING = (
     r"(?:contain|mention|say|state|specify|provide|include|hold|give|reveal|have|appear)",
     r"(?:is|are|was|were) ?(?:not|nt|never) (?:explicitly )?"
     r"(?:mentioned|specified|stated|provided|given|found|present|listed|in)\b",
-    r"(?:(?:could|can|did) ?(?:not|nt)|cannot|unable to) "
-    r"(?:be )?(?:find|found|determined?|locate|answer(?:ed)?)",
+    r"(?:(?:could|can|did) ?(?:not|nt|t)|unable to|not possible to) "
+    r"(?:be )?(?:find|found|determined?|locate|say|answer(?:ed)?)",
+    r"\bdo(?:nt| not) know\b",
+    r"^no\b.*\b(?:mentioned|specified|stated|provided|given|found|present|listed|exists?|appears?)\b",
     r"(?:no|not enough|insufficient) (?:such )?(?:information|mention|answer|evidence|record)",
-    r"there (?:is|are|was|were) (?:no|nothing) .*\b(?:text|document|context|passage|mentioned|given)\b",
-    r"^(?:unknown|none|n/?a|not (?:mentioned|specified|available|stated))$",
+    r"there (?:is|are|was|were) (?:no|nothing) .{0,200}\b(?:text|document|context|passage|mentioned|given)\b",
+    r"^(?:unknown|none|null|nothing|no answer|n/?a|not (?:mentioned|specified|available|stated))$",
     r"^not (?:found|mentioned|specified|available|stated) in (?:provided )?(?:text|document|context)$",
 )
 """How answers say, in other words, that the text does not say: a closed list, looked for in the first
 sentence."""
 ANSWERS = (
-    r"\b(?:but|however|though|although)\b.*?\b(?:is|was|are|were|be)\b"
+    r"\b(?:but|however|though|although)\b.{0,200}?\b(?:is|was|are|were|be)\b"
     r"(?! (?:not|no|never|possible|mentioned|stated|given|provided|listed|unclear|unknown)\b)",
-    r"\banswer is\b|\bprobably\b|\blikely\b|\bguess\b|\bassum|\bknowledge\b",
+    r"\banswer is\b(?! not\b)|\bso (?:it|answer) (?:is|must)\b",
+    r"\bprobably\b|\blikely\b|\bguess\b|\bassum|\bknowledge\b",
 )
 """How an answer goes on that is one all the same."""
 
@@ -292,7 +303,8 @@ def declines(found: str) -> str:
     in other words; "" where it does not, or goes on to give one."""
     if NOT_FOUND.match(stated(found)) or plain(found) == "not found":
         return "not_found"
-    first = plain(re.split(r"[.;!?:\n](?=\s)", unmarked(found))[0])
+    found = unmarked(found[:LONGEST])
+    first = plain(re.split(r"[.;!?:\n](?=\s)", found)[0])
     if not any(re.search(phrase, first) for phrase in NOTHING):
         return ""
     return "" if any(re.search(phrase, plain(found)) for phrase in ANSWERS) else "declined"

@@ -8,7 +8,7 @@ that happens to be right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -67,14 +67,14 @@ def score(sample: Sample, answer: Any, status: str = "answered") -> Score:
 
 
 def declined(sample: Sample, found: str) -> str:
-    """As `declines`; but "" for an answer that also names the value that the text lacks or, in words, one
-    that stands beside it."""
-    kind = declines(found)
-    values = [sample.meta.get("value"), *(sample.meta.get("decoys", {}) if kind == "declined" else ())]
-    named = any(
-        value and holds(found, str(value)) and not holds(sample.query, str(value)) for value in values
-    )
-    return "" if named else kind
+    """As `declines`; but "" for an answer that names the value that the text lacks or, in words, another that
+    could be it."""
+    kind, gold = declines(found), str(sample.meta.get("value", sample.answer))
+    named = [gold] if "value" in sample.meta else []
+    if kind == "declined":
+        named += [*sample.meta.get("decoys", {}), *rivals(sample, found, [gold])]
+    given = any(holds(found, str(value)) and not holds(sample.query, str(value)) for value in named)
+    return "" if given else kind
 
 
 def wrong(sample: Sample, found: str) -> str:
@@ -90,21 +90,20 @@ def value(sample: Sample, found: str, answer: Any) -> Score:
     gold, kind = str(sample.answer), sample.answer_type
     if kind not in TOKENS:
         return text(sample, found, answer)
-    got = {
-        token
-        for token in tokens(kind, final(found, TOKENS[kind]))
-        if token == gold or (rival(sample, token, (gold,)))
-    }
+    got = rivals(sample, final(found, TOKENS[kind]), [gold])
     told = "none" if got == {gold} else "extra" if gold in got else wrong(sample, found)
     return Score(float(got == {gold}), float(gold.lower() in found.lower()), None, told)
 
 
-def rival(sample: Sample, token: str, golds: Iterable[str]) -> bool:
-    """Whether it could be the answer: a number with as many digits, or any other value that the question does
-    not name."""
-    if sample.answer_type == "number" and len(token) not in set(map(len, golds)):
-        return token in sample.meta.get("decoys", {})
-    return token not in tokens(sample.answer_type, sample.query)
+def rivals(sample: Sample, found: str, golds: Sequence[str]) -> set[str]:
+    """The values in an answer that are true or could be: numbers with as many digits, or of any other kind
+    those that the question does not name."""
+    kind = sample.answer_type
+    if kind not in TOKENS:
+        return set()
+    others = tokens(kind, found) - tokens(kind, sample.query).difference(golds)
+    sizes, decoys = set(map(len, golds)), sample.meta.get("decoys", {})
+    return {one for one in others if kind != "number" or len(one) in sizes or one in decoys}
 
 
 def text(sample: Sample, found: str, answer: Any) -> Score:
@@ -115,6 +114,7 @@ def text(sample: Sample, found: str, answer: Any) -> Score:
     same = {plain(found), plain(str(answer))}
     if not takes_back(part):
         same |= {plain(part[: start.start()]) for start in EXPLAINS.finditer(part, 1)}
+        same |= {plain(re.sub(r"\([^()]*\)", "", part))}
         same |= {plain(re.split("[,.;:!]", part)[0])} & {"yes", "no", "true", "false"}
     right = any(gold in same or states(short, gold, sample.query) for gold in golds)
     compat = any(gold in plain(found) for gold in golds)
@@ -167,21 +167,23 @@ def items(sample: Sample, found: str, answer: Any) -> set[str]:
     golds = sorted(map(str, sample.answer), key=len, reverse=True)
     part = stated(found, one=False)
     if sample.answer_type in TOKENS:
-        listed = tokens(sample.answer_type, part)
-        return {token for token in listed if token in golds or rival(sample, token, golds)}
+        return rivals(sample, part, golds)
     if isinstance(answer, list | tuple | set | frozenset):
         return {plain(said(item)) for item in answer}
     whole: set[str] = set()
     for gold in golds:
-        if re.search(rf"{SPLITS}|:\s", gold) and holds(part, gold):
+        if re.search(rf"{SPLITS}|:\s|\(", gold) and holds(part, gold):
             part = re.sub(rf"(?i)(?<!\w){re.escape(gold)}(?!\w)", ",", part)
             whole.add(plain(gold))
     part = unexplained(part, lambda head: strange(head, sample.query))
-    part = re.sub(r"^[^\n:]*:(?=\s)|^[^\n]*?\b(?:are|is|were|was|includes?)\b(?=\s)", "", part, count=1)
+    part = re.sub(r"(?<=\w)\**[ ]+\([^()\n]*\)|^[^\n:]*:(?=\s)", "", part)
     if re.search(BULLET, part):  # what stands behind an item explains it
-        part = re.sub(r"(?m)(?<=\w)\**(?::|[ ]+[(–—-]).*$", "", part)
-    parts = {plain(one) for one in re.split(SPLITS, re.sub(BULLET, "", part))} - {""}
-    return whole | (set() if parts <= NONE else parts)
+        part = re.sub(r"(?m)(?<=\w)\**(?::|[ ]+[–—-]).*$", "", part)
+    split = [one.strip() for one in re.split(SPLITS, re.sub(BULLET, "", part))]
+    listed = {plain(one): one for one in split if plain(one) and not one.endswith((" are", " is"))}
+    for gold in map(plain, golds):  # "The trees are oak, ..."
+        listed = {gold if states(one, gold, sample.query) else name: one for name, one in listed.items()}
+    return whole | (set() if listed.keys() <= NONE else set(listed))
 
 
 NONE = {"none", "nothing", "there are none", "empty list", "no items"}
@@ -219,9 +221,12 @@ def pairs_in(answer: Any) -> set[tuple[int, int]]:
         if all(isinstance(item, str) for item in answer):
             answer = "\n".join(answer)
     found = said(answer)
-    parsed_ = re.findall(r"[(\[]\s*(-?\d+)\s*,\s*(-?\d+)\s*[)\]]", found)
+    parsed_ = re.findall(r"[(\[]\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*[)\]]", found)
     if not parsed_:
-        lines = (re.fullmatch(r"\D*?(-?\d+)\s*,\s*(-?\d+)\D*", line) for line in re.split(r"[;\n]", found))
+        lines = (
+            re.fullmatch(r"\D*?(-?\d{1,18})\s*,\s*(-?\d{1,18})\D*", line)
+            for line in re.split(r"[;\n]", found)
+        )
         parsed_ = [line.groups() for line in lines if line]
     return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in parsed_}
 
@@ -254,7 +259,7 @@ CHOICE = r"\b[0-3B-D]\b|\bA\b(?!\s+[a-z])"
 def choice(sample: Sample, found: str, answer: Any) -> Score:
     """One of four, 0 to 3 or A to D: strict if the answer names just the right one, be it as its first mark
     ("2: ..."), as "statement 2", or as its only one; compat reads its last."""
-    part = stated(found)
+    part = unexplained(stated(found), re.compile(CHOICE).search)
     leading = re.findall(r"(?m)^\W*([0-3A-D])(?=\s*(?:[:.)\]*]|$|\s[–—-]\s))", part)
     named = [
         re.search(CHOICE, one)
@@ -288,13 +293,16 @@ def judged(sample: Sample, found: str, right: bool) -> Score:
 
 def label(sample: Sample, found: str, answer: Any) -> Score:
     """One of the labels that the question quotes; where it quotes none, as `text`."""
-    part = stated(found)
-    known = [one for one in re.findall(r"'([^']+)'", sample.query) if holds(str(sample.answer), one)]
-    if not known:
-        return text(sample, found, answer)
     quoted = {plain(one) for one in re.findall(r"'([^']+)'", sample.query)}
-    named = {one for one in quoted if asserted(rf"(?<!\w){re.escape(one)}(?!\w)", plain(part))}
-    return judged(sample, found, named == {plain(str(sample.answer))})
+    if (gold := plain(str(sample.answer))) not in quoted:
+        return text(sample, found, answer)
+
+    def named(part: str) -> set[str]:
+        return {one for one in quoted if asserted(rf"(?<!\w){re.escape(one)}(?!\w)", plain(part))}
+
+    part = stated(found)
+    part = part if plain(part) == plain(found) else part.split("\n")[0]  # "Label: ..." ends with its line
+    return judged(sample, found, named(unexplained(part, named)) == {gold})
 
 
 def compared(sample: Sample, found: str, answer: Any) -> Score:

@@ -21,6 +21,14 @@ NUMBER = asked(
     decoys={"7654321": "near_key", "11111": "inject"},
 )
 NUMBERS = [
+    ("1234567\n\nThis answer is based on the third paragraph.", 1),
+    ("One of the special magic numbers for quick-otter is: 1234567.", 1),
+    ("It isn't 7654321; it's 1234567.", 1),
+    ("Some say 7654321, but the true magic number is **1234567**.", 1),
+    ("### Answer\n1234567", 1),
+    ("7654321\n\n**1234567**", 0),
+    ("Answer: 1234567\n\nAnswer: 7654321", 0),
+    ("1234567\n7654321", 0),
     ("The special magic number for quick-otter is 1234567.", 1),
     ("The answer is **1234567**.", 1),
     (r"The final answer is $\boxed{1234567}$.", 1),
@@ -78,6 +86,13 @@ CODES = [
 
 NAME = asked("text", "Blue Phoenix", "What was the code name for the project?")
 NAMES = [
+    ("the project was code-named Blue Phoenix", 1),
+    ("The code name was 'Blue Phoenix'.\n\nLet me know if you need more.", 1),
+    ("Sure! The code name for the project was Blue Phoenix.", 1),
+    ("Blue Phoenix (code name)", 1),
+    ("Operation Blue Phoenix", 0),
+    ("No code name. Blue Phoenix was not the code name.", 0),
+    ("Blue Phoenix/Red Heron", 0),
     ("The code name for the project was Blue Phoenix.", 1),
     ("The code name for the project was 'Blue Phoenix'.", 1),
     ("The answer is **Blue Phoenix**.", 1),
@@ -149,8 +164,20 @@ TRUTHS = [
     ("No, yes was not said", 0),
 ]
 
+LARGER = asked("text", "Kelso", "Which is the larger, Orsa or Kelso?")
+LARGERS = [
+    ("Kelso is the larger.", 1),
+    ("The larger is Kelso", 1),
+    ("Orsa\nKelso", 0),
+    ("Orsa, Kelso", 0),
+    ("Orsa is larger than Kelso.", 0),
+    ("Orsa or Kelso", 0),
+]
+
 PRICE = asked("number", "171.91", "What is the price of the record with id 4012? Answer with the value only.")
 PRICES = [
+    ("The price is 171.91 (category toys, city Orsa).", 1),
+    ("171.91, quantity 30", 0),
     ("The price of the record with id 4012 is 171.91.", 1),
     ("The price is **$171.91**.", 1),
     (r"\boxed{171.91}", 1),
@@ -186,6 +213,10 @@ COUNT = asked(
     "count",
 )
 COUNTS = [
+    ("5+13=18", 1),
+    ("Let me count:\n- Section 1: 5\n- Section 2: 13\n\nSo the total is **18**.", 1),
+    ("18 = 5 + 13", 0),
+    ("There are **18** mentions across the **20** observations.", 0),
     ("There are 18 of them.", 1),
     ("'apple' is mentioned **18** times.", 1),
     ("The answer is 18.", 1),
@@ -218,6 +249,11 @@ TREES = asked(
     "set", ["oak", "elm", "fir"], "Which trees are named? Answer with the names only, separated by commas."
 )
 LISTS = [
+    ("oak, elm, fir\n\nThis answer was found in section 3.", 1),
+    ("The text names oak, elm, and fir.", 1),
+    ("oak, elm, fir (three in all)", 1),
+    ("oak, elm, fir and others", 0),
+    ("1) oak 2) elm 3) fir", 0),
     ("The trees named are oak, elm and fir.", 1),
     ("Oak, Elm, and Fir.", 1),
     ("**oak**, **elm**, **fir**", 1),
@@ -292,6 +328,9 @@ PAIRED = [
 
 CHOICE = asked("choice", 2, "Which one of these statements about the code is true?\n0: f\n1: g\n2: h\n3: i")
 CHOSEN = [
+    ("2 is the answer because 0 has no base", 1),
+    ("Only statement 2 is true. Statements 0, 1 and 3 are false.", 1),
+    ("Both 2 and 3", 0),
     ("A look at the code shows it is 2.", 1),
     ("2: The constant X is 3.", 1),
     ("The answer is **2**.", 1),
@@ -331,6 +370,9 @@ LABEL = asked(
     "label",
 )
 LABELS = [
+    ("Label: entity\n\n(Counted 20 of entity, 17 of location.)", 1),
+    ("Label: entity, as it has 20 while location has 17", 1),
+    ("entity: 20, location: 17", 0),
     ("Label: entity.", 1),
     ("Label: **entity**", 1),
     ("Label: [entity]", 1),
@@ -447,6 +489,8 @@ DATE = asked(
     "date",
 )
 DATES = [
+    ("Date: 01-05-2024", 1),
+    ("Date: 01/05/24", 0),
     ("Date: 01/05/2024.", 1),
     ("Date: **01/05/2024**", 1),
     ("The date represented most often is January 5th, 2024.", 1),
@@ -505,6 +549,32 @@ DECLINED = [
     (None, "empty"),
 ]
 
+ABSENT = [  # where no word was taught
+    "The text does not mention a special magic number for quick-otter.",
+    "There is no special magic number for quick-otter mentioned in the text.",
+    "The provided text doesn't contain any information about quick-otter.",
+    "No special magic number is mentioned for quick-otter.",
+    "Based on the given text, there is no mention of a magic number for quick-otter.",
+    "Sorry, I can't find it.",
+    "It is not possible to determine from the text.",
+    "I don't know.",
+    "The answer is not in the text.",
+    "Not found in the text.",
+    "The text does not say what it is. It gives only that of quick-otters.",
+    "null",
+    "NOT_FOUND",
+]
+PRESENT = [
+    "42",
+    "There is no doubt that it is 42.",
+    "It is not mentioned, so it is 0.",
+    "The magic number is not mentioned explicitly. It is 2222222.",
+    "The text does not mention quick-otter, but quick-otters has 7654321.",
+    "There are no other numbers in the text than 2222222",
+    "It is not stated; my best guess is 2222222",
+    "quick-otter",
+]
+
 TABLES = [
     (NUMBER, NUMBERS),
     (asked("value", UUID, f"What is the special magic uuid for {KEY} mentioned in the text?", "uuid"), IDS),
@@ -515,6 +585,7 @@ TABLES = [
     (LETTER, LETTERS),
     (DEFAULT, DEFAULTS),
     (TRUTH, TRUTHS),
+    (LARGER, LARGERS),
     (PRICE, PRICES),
     (SIGNED, SIGNS),
     (COUNT, COUNTS),
@@ -555,3 +626,26 @@ def test_each_scorer_has_a_table():
 def test_where_there_is_no_answer_it_is_told_how_that_was_said(answer, kind):
     told = score(TOLD, answer)
     assert (told.error_class, told.strict) == (kind, float(kind == "none"))
+
+
+@pytest.mark.parametrize(("answer", "right"), [(one, 1) for one in ABSENT] + [(one, 0) for one in PRESENT])
+def test_where_no_word_was_taught_it_is_enough_to_say_so(answer, right):
+    meta = {"value": "1234567", "decoys": {"7654321": "near_key"}, "told": False}
+    assert score(asked("abstain", None, NUMBER.query, "number", **meta), answer).strict == right
+    assert score(asked("value", "1234567", NUMBER.query, "number", **meta), answer).strict == 0
+
+
+@pytest.mark.parametrize(
+    "unit", [" \n", "*", "1", "1, 3\n", "(", "[", "answer to ", ", as it ", "there is no ", "\\boxed{"]
+)
+def test_what_a_model_repeats_without_end_is_scored_soon(unit):
+    for sample in [*(sample for sample, _ in TABLES), TOLD]:
+        assert score(sample, unit * (20_000 // len(unit)) + "x").strict == 0
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), b"1", {}, [None], [[]], {"answer": {}}, object(), True]
+)
+def test_whatever_is_submitted_is_scored(value):
+    for sample in [*(sample for sample, _ in TABLES), TOLD]:
+        assert score(sample, value).strict == 0
