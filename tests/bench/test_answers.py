@@ -125,10 +125,7 @@ NAMES = [
 FACT = asked("text", "quantum toaster", "What did Professor Xander invent?")
 FACTS = [
     ("Professor Xander invented the quantum toaster.", 1),
-    (
-        "Professor Xander invented the quantum toaster in 2087.",
-        0,
-    ),  # a year was not asked for, or is a candidate
+    ("Professor Xander invented the quantum toaster in 2087.", 1),
     ("He invented a quantum toaster and a steam radio.", 0),
 ]
 PATH = asked(
@@ -560,6 +557,7 @@ ABSENT = [  # where no word was taught
     "I don't know.",
     "The answer is not in the text.",
     "Not found in the text.",
+    "The text does not hold the answer. It names numbers, but it does not mention any that are of otters.",
     "The text does not say what it is. It gives only that of quick-otters.",
     "null",
     "NOT_FOUND",
