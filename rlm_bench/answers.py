@@ -203,8 +203,9 @@ def tokens(answer_type: str, text: str) -> set[str]:
     return {token.lower() for token in found} if answer_type == "uuid" else set(found)
 
 
-def numbers(text: str) -> list[Decimal]:
-    return [Decimal(token.replace(",", "")) for token in asserted(NUMBER, text)]
+def numbers(text: str, denied_too: bool = False) -> list[Decimal]:
+    found = re.findall(NUMBER, text) if denied_too else asserted(NUMBER, text)
+    return [Decimal(token.replace(",", "")) for token in found]
 
 
 DATES = (

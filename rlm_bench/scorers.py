@@ -46,18 +46,17 @@ class Score:
     partial: float | None
     """Credit for near misses, where the task knows any (F1 of sets, .75 ** distance of counts)."""
     error_class: str
-    """none where strict is 1; else empty, not_found, or what kind of wrong answer it is."""
+    """none where strict is 1; else empty; not_found or declined (said that there is no answer: by that word,
+    or in others); or what kind of wrong answer it is."""
 
 
 def score(sample: Sample, answer: Any, status: str = "answered") -> Score:
     """The scores of an answer. `status` is what the method says of it: "not_found" is an answer too."""
     answer = answer if sample.scorer in ("exact", "contains") else parsed(answer)
     found = said(answer)
-    if sample.scorer == "abstain" and status == "not_found":
-        return Score(1.0, 1.0, None, "none")
-    result = SCORERS[sample.scorer](sample, found, answer)
     if sample.scorer == "abstain":
-        return result
+        return Score(1.0, 1.0, None, "none") if status == "not_found" else abstain(sample, found, answer)
+    result = SCORERS[sample.scorer](sample, found, answer)
     nothing = 0.0 if result.partial is not None else None
     kind = "not_found" if status == "not_found" else declined(sample, found)
     if kind == "not_found" or (kind and not result.strict):
@@ -139,7 +138,7 @@ def number(sample: Sample, found: str, answer: Any) -> Score:
     gold = Decimal(str(sample.answer))
     got = counted(sample, found, gold)
     kind = "none" if got == {gold} else "extra" if gold in got else wrong(sample, found)
-    return Score(float(got == {gold}), float(gold in numbers(found)), None, kind)
+    return Score(float(got == {gold}), float(gold in numbers(found, denied_too=True)), None, kind)
 
 
 def counted(sample: Sample, found: str, gold: Decimal) -> set[Decimal]:
@@ -214,21 +213,19 @@ def pairs_in(answer: Any) -> set[tuple[int, int]]:
     """Pairs of numbers, lower first: of a list, or "(a, b)" or "[a, b]" anywhere, else lines "a, b"."""
     answer = parsed(answer)
     if isinstance(answer, list | tuple | set | frozenset):
-        try:
-            return {(min(a, b), max(a, b)) for a, b in (map(int, pair) for pair in answer)}
-        except (TypeError, ValueError):
-            pass
-        if all(isinstance(item, str) for item in answer):
-            answer = "\n".join(answer)
-    found = said(answer)
-    parsed_ = re.findall(r"[(\[]\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*[)\]]", found)
-    if not parsed_:
-        lines = (
-            re.fullmatch(r"\D*?(-?\d{1,18})\s*,\s*(-?\d{1,18})\D*", line)
-            for line in re.split(r"[;\n]", found)
-        )
-        parsed_ = [line.groups() for line in lines if line]
-    return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in parsed_}
+        if any(isinstance(item, str) for item in answer):
+            answer = "\n".join(map(said, answer))
+        else:
+            try:
+                return {(min(a, b), max(a, b)) for a, b in (map(int, pair) for pair in answer)}
+            except (TypeError, ValueError):
+                pass
+    found, pair = said(answer), r"(-?\d{1,18})\s*,\s*(-?\d{1,18})"
+    named = re.findall(rf"[(\[]\s*{pair}\s*[)\]]", found)
+    if not named:
+        lines = (re.fullmatch(rf"\D*?{pair}\D*", line) for line in re.split(r"[;\n]", found))
+        named = [line.groups() for line in lines if line]
+    return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in named}
 
 
 def pairs(sample: Sample, found: str, answer: Any) -> Score:
@@ -266,12 +263,15 @@ def choice(sample: Sample, found: str, answer: Any) -> Score:
         for one in asserted(rf"(?i:statement|option|choice|number)\W+(?:{CHOICE})", part)
     ]
     got = leading or [one[0] for one in named if one] or asserted(CHOICE, part)
-    right = {"0123"["ABCD".find(mark)] if mark in "ABCD" else mark for mark in got} == {str(sample.answer)}
-    every = re.findall(r"\b[0-3A-D]\b", found)
-    every = ["0123"["ABCD".find(mark)] if mark in "ABCD" else mark for mark in every]
-    compat = bool(every) and every[-1] == str(sample.answer)
+    right = set(map(digit, got)) == {str(sample.answer)}
+    every = [digit(mark) for mark in re.findall(r"\b[0-3A-D]\b", found)]
+    compat = right or every[-1:] == [str(sample.answer)]
     kind = "none" if right else "extra" if str(sample.answer) in every else "wrong"
-    return Score(float(right), float(right or compat), None, kind)
+    return Score(float(right), float(compat), None, kind)
+
+
+def digit(mark: str) -> str:
+    return str("ABCD".index(mark)) if mark in "ABCD" else mark
 
 
 COMPARISONS = ("more common", "less common", "same frequency")

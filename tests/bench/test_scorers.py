@@ -108,6 +108,7 @@ def test_compat_is_the_substring_rule_of_earlier_work():
     assert of("value", "1234567", "1234567 or 7654321", "number").compat == 1.0
     assert of("number", "7", "7 of 8").compat == 1.0
     assert of("integer", 18, "18 at first, but then 19", "count").compat == 1.0
+    assert of("integer", 18, "not 18", "count").compat == 1.0
     assert of("set", ["red", "blue"], "red and green").compat == 0.5
     assert of("choice", 2, "not 1 but 2").compat == 1.0
     for said, compat in (
