@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
 from rlm_bench.stats import Interval
 
-COLOURS = 8  # that the page knows; more series begin again
+COLOURS = 8  # that the page knows; more series begin again, and are drawn hollow
+ASIDE = 7  # pixels between the intervals that stand at one step
+LETTER = 6.6  # pixels of a name's letters, at most on average
+
+
+def drawn(series: int) -> str:
+    """The class of a series, by its number."""
+    return f"c{series % COLOURS}" + (" again" if series >= COLOURS else "")
 
 
 @dataclass
@@ -49,10 +56,29 @@ class Box:
             f"<title>{escape(title)}</title></circle>"
         )
 
-    def name(self, x: float, y: float, name: str) -> None:
-        """Beside a dot, on the side that has room."""
-        right = x < self.width * 0.8
-        self.text(x + 8 if right else x - 8, y - 6, name, "start" if right else "end")
+    def names(self, points: Sequence[tuple[float, float, str]], lines: Sequence[Area] = ()) -> None:
+        """Beside each dot, where it lies least on other dots, names and `lines`; a thread leads to those that
+        stand off."""
+        taken = [*lines, *((x - 5, y - 5, x + 5, y + 5) for x, y, _ in points)]
+        for x, y, name in sorted(points, key=lambda point: point[1]):
+            wide, places = LETTER * len(name), []
+            for off in sorted(range(-216, 217, 4), key=abs):
+                for left in (x + 9, x - 9 - wide):
+                    place = left, y + off - 6, left + wide, y + off + 6
+                    if self.holds(place):
+                        places.append((sum(_overlap(place, other) for other in taken), abs(off), place))
+            if not places:
+                continue
+            _, off, place = min(places)
+            taken.append(place)
+            left, top, right, _ = place
+            if off > 10:
+                self.line(x, y, left - 2 if left > x else right + 2, top + 6, "thread")
+            self.text(left if left > x else right, top + 10, name, "start" if left > x else "end", "name")
+
+    def holds(self, place: Area) -> bool:
+        left, top, right, bottom = place
+        return left > self.left and right < self.width and top > 16 and bottom < self.y(0)
 
     def percents(self, label: str) -> None:
         """A vertical axis from 0 to 100%."""
@@ -70,42 +96,43 @@ class Box:
 
 @dataclass(frozen=True)
 class Point:
-    """A score and its interval, `x` as the chart needs it; `name` stands beside it where there is room."""
+    """A score and its interval, `x` as the chart needs it; of a series, by its number and name."""
 
     x: float
     y: float
     interval: Interval
     title: str
+    series: int = 0
     name: str = ""
 
 
 def legend(names: Sequence[str]) -> str:
     items = "".join(
-        f'<span class="key"><i class="c{i % COLOURS}"></i>{escape(name)}</span>'
-        for i, name in enumerate(names)
+        f'<span class="key"><i class="{drawn(i)}"></i>{escape(name)}</span>' for i, name in enumerate(names)
     )
     return f'<p class="legend">{items}</p>'
 
 
-def lines(title: str, ticks: Sequence[str], series: Mapping[int, Sequence[Point]]) -> str:
-    """Scores over ordered steps: `x` of a point is the number of its tick.  `series` by colour."""
-    box = Box(max(300, 110 + 64 * len(ticks)), 224, top=30)
+def lines(title: str, ticks: Sequence[str], points: Sequence[Point]) -> str:
+    """Scores over ordered steps: `x` of a point is the number of its tick."""
+    series: dict[int, list[Point]] = {}
+    for point in sorted(points, key=lambda point: point.x):
+        series.setdefault(point.series, []).append(point)
+    across = max(64, ASIDE * (len(series) + 2))
+    box = Box(max(300, 110 + across * len(ticks), 64 + _wide(title)), 224, top=30)
     box.percents(title)
     step = 1 / max(1, len(ticks))
     for number, tick in enumerate(ticks):
         box.text(box.x((number + 0.5) * step), box.height - 22, tick)
-    for rank, (colour, points) in enumerate(series.items()):
-        aside = (rank - (len(series) - 1) / 2) * 7  # so that intervals stand beside each other
-        drawn = [
-            (box.x((point.x + 0.5) * step) + aside, box.y(point.y), point)
-            for point in sorted(points, key=lambda point: point.x)
-        ]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in drawn)
-        box.parts.append(f'<polyline class="path c{colour}" points="{path}"/>')
-        for x, y, point in drawn:
+    for rank, (number, some) in enumerate(sorted(series.items())):
+        aside = (rank - (len(series) - 1) / 2) * ASIDE
+        places = [(box.x((point.x + 0.5) * step) + aside, box.y(point.y), point) for point in some]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
+        box.parts.append(f'<polyline class="path {drawn(number)}" points="{path}"/>')
+        for x, y, point in places:
             low, high = (box.y(end) for end in point.interval)
-            box.line(x, low, x, high, f"whisker c{colour}")
-            box.dot(x, y, f"c{colour}", point.title)
+            box.line(x, low, x, high, f"whisker {drawn(number)}")
+            box.dot(x, y, drawn(number), point.title)
     return box.svg(title)
 
 
@@ -114,7 +141,9 @@ def heat(
 ) -> str:
     """Cells of (share, what stands in it, its title)."""
     width, height = 46, 30
-    box = Box(70 + width * len(columns) + 10, 30 + height * len(rows) + 50, left=70, top=26)
+    box = Box(
+        max(70 + width * len(columns) + 10, 8 + _wide(title)), 30 + height * len(rows) + 50, left=70, top=26
+    )
     box.text(4, 14, title, "start", "axis")
     for line, (name, cells) in enumerate(rows):
         y = box.top + line * height
@@ -141,39 +170,47 @@ def heat(
     return box.svg(title)
 
 
-def scatter(title: str, across: str, points: Mapping[int, Point]) -> str:
-    """Scores against an amount, on a logarithmic axis.  `points` by colour."""
+def scatter(title: str, across: str, points: Sequence[Point]) -> str:
+    """Scores against an amount, on a logarithmic axis."""
     box = Box(560, 284, top=30)
     box.percents(title)
-    scale = Log([point.x for point in points.values()])
+    scale = Log([point.x for point in points])
     for value in scale.ticks:
         x = box.x(scale(value))
         box.line(x, box.y(0), x, box.y(1), "grid")
         box.text(x, box.height - 24, amount(value))
     box.text(box.width - box.right, box.height - 6, across, "end", "axis")
-    for colour, point in points.items():
-        x = box.x(scale(point.x))
+    whiskers, dots = [], []
+    for point in points:
+        x, kind = box.x(scale(point.x)), drawn(point.series)
         low, high = (box.y(end) for end in point.interval)
-        box.line(x, low, x, high, f"whisker c{colour}")
-        box.dot(x, box.y(point.y), f"c{colour}", point.title)
-        box.name(x, box.y(point.y), point.name)
+        box.line(x, low, x, high, f"whisker {kind}")
+        box.dot(x, box.y(point.y), kind, point.title)
+        whiskers.append((x - 1, high, x + 1, low))
+        dots.append((x, box.y(point.y), point.name))
+    box.names(dots, whiskers)
     return box.svg(title)
 
 
-def plane(title: str, across: str, points: Mapping[int, tuple[Point, Interval]]) -> str:
+def plane(title: str, across: str, points: Sequence[tuple[Point, Interval]]) -> str:
     """Two shares against each other, each with its interval.  The best is at the lower left."""
-    box = Box(380, 344, top=30)
+    box = Box(480, 344, top=30)
     box.percents(title)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         box.line(box.x(share), box.y(0), box.x(share), box.y(1), "grid")
         box.text(box.x(share), box.height - 24, f"{100 * share:.0f}%")
     box.text(box.width - box.right, box.height - 6, across, "end", "axis")
-    for colour, (point, sideways) in points.items():
-        x, y = box.x(point.x), box.y(point.y)
-        box.line(x, box.y(point.interval[0]), x, box.y(point.interval[1]), f"whisker c{colour}")
-        box.line(box.x(sideways[0]), y, box.x(sideways[1]), y, f"whisker c{colour}")
-        box.dot(x, y, f"c{colour}", point.title)
-        box.name(x, y, point.name)
+    whiskers, dots = [], []
+    for point, sideways in points:
+        x, y, kind = box.x(point.x), box.y(point.y), drawn(point.series)
+        low, high = (box.y(end) for end in point.interval)
+        left, right = (box.x(end) for end in sideways)
+        box.line(x, low, x, high, f"whisker {kind}")
+        box.line(left, y, right, y, f"whisker {kind}")
+        box.dot(x, y, kind, point.title)
+        whiskers += [(x - 1, high, x + 1, low), (left, y - 1, right, y + 1)]
+        dots.append((x, y, point.name))
+    box.names(dots, whiskers)
     return box.svg(title)
 
 
@@ -181,7 +218,7 @@ def plane(title: str, across: str, points: Mapping[int, tuple[Point, Interval]])
 class Spread:
     """A distribution by its quantiles 5, 25, 50, 75 and 95%."""
 
-    colour: int
+    series: int
     name: str
     quantiles: Sequence[float]
     title: str
@@ -190,7 +227,8 @@ class Spread:
 def boxes(title: str, rows: Sequence[Spread]) -> str:
     """Distributions on a logarithmic axis: the middle half as a box, 5% to 95% as a line."""
     height = 26
-    box = Box(560, 40 + height * len(rows) + 30, left=150, top=26, bottom=30)
+    left = 16 + round(LETTER * max((len(row.name) for row in rows), default=0))
+    box = Box(left + 410, 40 + height * len(rows) + 30, left=left, top=26, bottom=30)
     box.text(4, 14, title, "start", "axis")
     scale = Log([value for row in rows for value in row.quantiles])
     for value in scale.ticks:
@@ -198,16 +236,30 @@ def boxes(title: str, rows: Sequence[Spread]) -> str:
         box.line(x, box.y(0), x, box.y(1), "grid")
         box.text(x, box.height - 10, amount(value))
     for line, row in enumerate(rows):
-        colour, y = row.colour, box.top + (line + 0.5) * height + 4
+        kind, y = drawn(row.series), box.top + (line + 0.5) * height + 4
         p5, p25, p50, p75, p95 = (box.x(scale(value)) for value in row.quantiles)
         box.text(box.left - 8, y + 4, row.name, "end")
-        box.line(p5, y, p95, y, f"whisker c{colour}")
+        box.line(p5, y, p95, y, f"whisker {kind}")
         box.parts.append(
-            f'<rect class="box c{colour}" x="{p25:.1f}" y="{y - 7:.1f}" width="{max(2.0, p75 - p25):.1f}" '
+            f'<rect class="box {kind}" x="{p25:.1f}" y="{y - 7:.1f}" width="{max(2.0, p75 - p25):.1f}" '
             f'height="14" rx="2"><title>{escape(row.title)}</title></rect>'
         )
-        box.line(p50, y - 9, p50, y + 9, f"median c{colour}")
+        box.line(p50, y - 9, p50, y + 9, f"median {kind}")
     return box.svg(title)
+
+
+Area = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def _overlap(one: Area, other: Area) -> float:
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return across * down if across > 0 and down > 0 else 0.0
+
+
+def _wide(title: str) -> int:
+    """Of a title, which is bold, in pixels."""
+    return round(8.0 * len(title))
 
 
 class Log:

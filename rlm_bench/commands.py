@@ -270,7 +270,7 @@ def report(run: tuple[Path, ...], output: Path | None) -> None:
     rows = _read(run)
     output = output or (run[0] if run[0].is_dir() else run[0].parent)
     output.mkdir(parents=True, exist_ok=True)
-    title = ", ".join(path.name for path in run)
+    title = ", ".join(reports.titles(run))
     (output / "report.md").write_text(reports.markdown(rows, title), "utf-8")
     (output / "report.html").write_text(page.page(rows, title), "utf-8")
     click.echo(reports.terminal(rows, width()))
@@ -284,12 +284,16 @@ def compare(one: Path, other: Path) -> None:
     """
     Compare two runs on the samples that both have, method by method
 
+    Where they have none in common, samples of the same tasks and parameters are compared, unpaired.
+
     \b
         llm rlm bench compare runs/BEFORE runs/AFTER
     """
     from rlm_bench.compare import compared
+    from rlm_bench.report import titles
 
-    click.echo(compared(_read((one,)), _read((other,)), (one.name, other.name)))
+    names = titles((one, other))
+    click.echo(or_say(lambda: compared(_read((one,)), _read((other,)), names, width())))
 
 
 # ---- plumbing

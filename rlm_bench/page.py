@@ -10,8 +10,8 @@ from rlm_bench import charts, report
 from rlm_bench.charts import Point
 from rlm_bench.rows import Row
 from rlm_bench.summary import (
-    Share,
     abstention,
+    by_method,
     chars,
     cost,
     grouped,
@@ -26,30 +26,32 @@ from rlm_bench.summary import (
 
 
 def page(rows: Sequence[Row], title: str) -> str:
-    label = labels(rows)
-    names = list(grouped(rows, label))
-    colours = {name: number % charts.COLOURS for number, name in enumerate(names)}
-    told = grouped(rows, label)
+    rows = by_method(rows)
+    told = grouped(rows, labels(rows))
+    series = {name: number for number, name in enumerate(told)}
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(report.about(rows))}</p>",
         f'<p class="how">{escape(report.HOW.replace("`", ""))}</p>',
-        charts.legend(names),
+        charts.legend(list(told)),
         _section("Methods", _table(report.overview(rows))),
-        _section("Score by size", _by_size(rows, colours), _table(report.by_size(rows))),
+        _section("Score by size", _by_size(rows, series), _table(report.by_size(rows))),
     ]
-    if any(place_of(row) is not None for row in rows):
-        said = "".join(f"<li>{escape(line)}</li>" for line in report.places(rows))
+    if places := report.places(rows):
+        said = "".join(f"<li>{escape(line)}</li>" for line in places)
         parts.append(_section("Score by place of the needle", f"<ul>{said}</ul>", _heat(rows)))
-    parts.append(_section("Cost against score", _costs(told, colours)))
+    if costs := _costs(told, series):
+        parts.append(_section("Cost against score", costs))
     if (table := report.abstentions(rows))[1]:
-        parts.append(_section("Where the text holds no answer", _plane(told, colours), _table(table)))
+        parts.append(_section("Where the text holds no answer", _plane(told, series), _table(table)))
     if (table := report.pair_lists(rows))[1]:
         parts.append(_section("Lists of pairs", _table(table)))
-    if (pairs := report.told_apart(rows)[1])[1]:
-        parts.append(_section("Which methods are told apart", _table(pairs)))
+    apart, rest = report.told_apart(rows)
+    if apart or rest:
+        pairs = _table(report.apart_table(apart)) if apart else ""
+        parts.append(_section("Which methods are told apart", pairs, f"<p>{escape(rest)}</p>"))
     if (table := report.spread(rows))[1]:
-        parts.append(_section("Tokens and time", _spread(told, colours), _table(table)))
+        parts.append(_section("Tokens and time", _spread(told, series), _table(table)))
     if (table := report.steps(rows))[1]:
         parts.append(_section("Code", _table(table)))
     parts.append(_section("How it ended", _table(report.endings(rows))))
@@ -77,22 +79,17 @@ def _figures(*svgs: str) -> str:
     return f'<div class="figures">{"".join(svgs)}</div>'
 
 
-def _point(x: float, told: Share, name: str, title: str) -> Point:
-    return Point(x, told.mean, told.interval, f"{title}: {told}", name)
-
-
-def _by_size(rows: Sequence[Row], colours: dict[str, int]) -> str:
-    """A chart for each task."""
-    label, svgs = labels(rows), []
-    for task, some in sorted(grouped(report.judged(rows), lambda row: row.task).items()):
-        sizes = sorted({size_of(row) for row in some})
-        series: dict[int, list[Point]] = {}
+def _by_size(rows: Sequence[Row], series: dict[str, int]) -> str:
+    """A chart for each kind of task."""
+    label, kind, svgs = labels(rows), kinds_of(rows), []
+    for asked, some in sorted(grouped(report.judged(rows), kind).items()):
+        sizes, points = sorted({size_of(row) for row in some}), []
         for (name, size), cell in grouped(some, lambda row: (label(row), size_of(row))).items():
             told = share(cell)
             if told.n:
-                points = series.setdefault(colours[name], [])
-                points.append(_point(sizes.index(size), told, name, f"{name}, {task}, {chars(size)}"))
-        svgs.append(charts.lines(task, [chars(size) for size in sizes], series))
+                title = f"{name}, {asked}, {chars(size)}: {told}"
+                points.append(Point(sizes.index(size), told.mean, told.interval, title, series[name], name))
+        svgs.append(charts.lines(asked, [chars(size) for size in sizes], points))
     return _figures(*svgs)
 
 
@@ -119,38 +116,38 @@ def _cell(rows: Sequence[Row], place: str) -> tuple[float, str, str] | None:
     return told.mean, f"{told.right}/{told.n}", f"{place}: {told}"
 
 
-def _costs(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
-    """Against tokens, and against dollars where all are known."""
-    by_tokens, by_dollars = {}, {}
+def _costs(told: dict[str, list[Row]], series: dict[str, int]) -> str:
+    """Against tokens, and against dollars where they are known."""
+    by_tokens, by_dollars = [], []
     for name, some in told.items():
         score = share(some)
         if not score.n or not any(row.calls for row in some):
             continue
         each = sum(row.all_tokens for row in some) / len(some)
-        by_tokens[colours[name]] = _point(each, score, name, f"{name}, {each:,.0f} tokens")
-        spent = cost(some)
-        if spent:
+        title = f"{name}, {each:,.0f} tokens: {score}"
+        by_tokens.append(Point(each, score.mean, score.interval, title, series[name], name))
+        if spent := cost(some):
             each = spent / len(some)
-            by_dollars[colours[name]] = _point(each, score, name, f"{name}, ${each:.4f}")
+            title = f"{name}, ${each:.4f}: {score}"
+            by_dollars.append(Point(each, score.mean, score.interval, title, series[name], name))
     figures = [charts.scatter("score", "tokens of a sample, on average", by_tokens)] if by_tokens else []
     if by_dollars:
         figures.append(charts.scatter("score", "dollars of a sample, on average", by_dollars))
-    return _figures(*figures)
+    return _figures(*figures) if figures else ""
 
 
-def _plane(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
-    points = {}
+def _plane(told: dict[str, list[Row]], series: dict[str, int]) -> str:
+    points = []
     for name, some in told.items():
-        both = abstention(some)
-        if both:
+        if both := abstention(some):
             invented, declined = both.invented, both.declined
             title = f"{name}: invented {invented}; declined {declined}"
-            point = Point(declined.mean, invented.mean, invented.interval, title, name)
-            points[colours[name]] = (point, declined.interval)
+            point = Point(declined.mean, invented.mean, invented.interval, title, series[name], name)
+            points.append((point, declined.interval))
     return _figures(charts.plane("an answer invented", "an answerable twin declined", points))
 
 
-def _spread(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
+def _spread(told: dict[str, list[Row]], series: dict[str, int]) -> str:
     tokens: list[charts.Spread] = []
     seconds: list[charts.Spread] = []
     for name, some in told.items():
@@ -163,7 +160,7 @@ def _spread(told: dict[str, list[Row]], colours: dict[str, int]) -> str:
         ):
             found = quantiles(values, at)
             title = f"{name}: 5% {found[0]:,.1f}, median {found[2]:,.1f}, 95% {found[4]:,.1f}"
-            rows.append(charts.Spread(colours[name], name, found, title))
+            rows.append(charts.Spread(series[name], name, found, title))
     return _figures(charts.boxes("tokens of a sample", tokens), charts.boxes("seconds of a sample", seconds))
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-from rlm_bench.rows import Row
+from rlm_bench.rows import SAMPLES, Row
 from rlm_bench.scorers import pair_rates
 from rlm_bench.stats import cluster_bootstrap, weighted
 from rlm_bench.summary import (
     Pair,
     Share,
     abstention,
+    by_method,
     chars,
     cost,
     grouped,
@@ -27,6 +29,7 @@ from rlm_bench.summary import (
     place_order,
     places_apart,
     quantiles,
+    runs_of,
     sample_of,
     share,
     size_of,
@@ -234,21 +237,27 @@ def judged(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.method not in ("oracle", "empty")]
 
 
-def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], Table]:
-    groups = grouped(judged(rows), lambda row: row.task)
+def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], str]:
+    """The pairs of methods that are, and what is to be said of the others."""
+    groups = grouped(sorted(judged(rows), key=lambda row: row.task), lambda row: row.task)
     found = pairs(groups, labels(rows))
-    body = [
+    apart = [pair for pair in found if pair.apart]
+    rest, every = len(found) - len(apart), len(found)
+    return apart, f"Not told apart: {rest:,} of {every:,} pairs of a task's methods." if rest else ""
+
+
+def apart_table(found: Sequence[Pair]) -> Table:
+    head = ["task", "", "the first", "the second", "only one right", "p (by context, Holm)"]
+    return head, [
         [
             pair.where,
             str(pair),
-            str(pair.shares[0]),
-            str(pair.shares[1]),
-            f"{pair.only_one}:{pair.only_other}",
+            *map(str, pair.shares),
+            ":".join(map(str, pair.only or ())),
             f"{pair.p:.2g}",
         ]
         for pair in found
     ]
-    return found, (["task", "", "the first", "the second", "only one right", "p (by context, Holm)"], body)
 
 
 def places(rows: Sequence[Row]) -> list[str]:
@@ -295,7 +304,7 @@ def interval(told: Share) -> str:
 
 
 def markdown(rows: Sequence[Row], title: str) -> str:
-    _, apart = told_apart(rows)
+    rows = by_method(rows)
     parts = [f"# {title}", HOW, about(rows), "## Methods", _md(overview(rows))]
     parts += [
         "## Score by task and size",
@@ -312,8 +321,10 @@ def markdown(rows: Sequence[Row], title: str) -> str:
         parts += ["## Where the text holds no answer", _md(told)]
     if (told := pair_lists(rows))[1]:
         parts += ["## Lists of pairs", _md(told)]
-    if apart[1]:
-        parts += ["## Which methods are told apart", _md(apart)]
+    apart, rest = told_apart(rows)
+    if apart or rest:
+        parts += ["## Which methods are told apart", *([_md(apart_table(apart))] if apart else [])]
+        parts += [rest] if rest else []
     if (told := spread(rows))[1]:
         parts += ["## Tokens and time", _md(told)]
     if (told := steps(rows))[1]:
@@ -328,10 +339,28 @@ def about(rows: Sequence[Row]) -> str:
     models = sorted({row.model for row in rows if row.model})
     count = len(set(map(sample_of, rows)))
     contexts = len({row.context_sha256 for row in rows})
-    return (
+    told = (
         f"{count:,} samples of {len({row.task for row in rows})} tasks over {contexts:,} contexts, "
         f"{len(rows):,} answers; models: {', '.join(models) or 'none'}."
     )
+    return " ".join([told, *settings(rows)])
+
+
+def settings(rows: Sequence[Row]) -> list[str]:
+    """Where a method was run in several settings: which runs those are that its names stand for."""
+    found = runs_of(rows).items()
+    return ["; ".join(f"{name}: as in {', '.join(runs)}" for name, runs in found) + "."] if found else []
+
+
+def titles(paths: Sequence[Path]) -> list[str]:
+    """Of runs: the names of their folders, or files, and as much of what is above as tells them apart."""
+    runs = [path.resolve() for path in paths]
+    folders = [run.parent if run.name in (SAMPLES, f"{SAMPLES}.gz") else run for run in runs]
+    named = folders if len(set(folders)) == len(set(runs)) else runs
+    parts = 1
+    while len({one.parts[-parts:] for one in named}) < len(set(named)):
+        parts += 1
+    return ["/".join(one.parts[-parts:]) for one in named]
 
 
 def _md(table: Table) -> str:
@@ -345,14 +374,15 @@ def _md(table: Table) -> str:
 
 def terminal(rows: Sequence[Row], width: int | None = None) -> str:
     """`width`: of the terminal; tables that are wider come in several parts."""
+    rows = by_method(rows)
     parts = [plain(overview(rows), width), plain(by_size(rows), width, 2)]
     if (told := abstentions(rows))[1]:
         parts.append(plain(told, width))
     if said := places(rows):
         parts.append("\n".join(said))
-    found, _ = told_apart(rows)
-    if apart := [f"{pair.where}: {pair}" for pair in found if pair.apart]:
-        parts.append("\n".join(apart))
+    apart, rest = told_apart(rows)
+    if lines := [*(f"{pair.where}: {pair}" for pair in apart), *([rest] if rest else []), *settings(rows)]:
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 

@@ -3,6 +3,7 @@ these, and nothing here is judged by anything but its interval."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, TypeVar
 
+from rlm_bench.methods import names
 from rlm_bench.rows import Row
 from rlm_bench.stats import Interval, effective, fisher, holm, separated, sign_flip, weighted, wilson
 
@@ -64,26 +66,40 @@ def grouped(things: Iterable[T], by: Callable[[T], Hashable]) -> dict[Any, list[
 # ---- names
 
 
-def labels(rows: Sequence[Row]) -> Callable[[Row], str]:
-    """How to call what made a row: by its method, its model where there are several, its settings where
-    those differ."""
-    models = {(row.model, row.sub_model) for row in rows if row.model}
-    configs: dict[tuple[str, str | None, str | None], list[str]] = {}
-    for row in rows:
-        known = configs.setdefault((row.method, row.model, row.sub_model), [])
-        if row.method_cfg_sha not in known:
-            known.append(row.method_cfg_sha)
+def labels(*runs: Sequence[Row]) -> Callable[[Row], str]:
+    """How to call what made a row: by its method, its model where one of the runs has several, its settings
+    where they differ in a run."""
+    models, settings = False, set()
+    for rows in runs:
+        models = models or len({(row.model, row.sub_model) for row in rows if row.model}) > 1
+        known: dict[tuple[str, str | None, str | None], set[str]] = {}
+        for row in rows:
+            known.setdefault((row.method, row.model, row.sub_model), set()).add(row.method_cfg_sha)
+        settings |= {which for which, some in known.items() if len(some) > 1}
 
     def label(row: Row) -> str:
         told = row.method
-        if len(models) > 1 and row.model:
+        if models and row.model:
             told += f" {row.model}"
             if row.sub_model != row.model:
                 told += f"+{row.sub_model}"
-        same = configs.get((row.method, row.model, row.sub_model), [])
-        return f"{told} #{row.method_cfg_sha[:4]}" if len(same) > 1 else told
+        several = (row.method, row.model, row.sub_model) in settings
+        return f"{told} #{row.method_cfg_sha[:4]}" if several else told
 
     return label
+
+
+def by_method(rows: Sequence[Row]) -> list[Row]:
+    """In the order of the methods, whichever was done first."""
+    label, order = labels(rows), {name: number for number, name in enumerate(names())}
+    return sorted(rows, key=lambda row: (order.get(row.method, len(order)), row.method, label(row)))
+
+
+def runs_of(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The runs in which those settings were used that labels tell apart by a part of their hash."""
+    label = labels(rows)
+    some = [row for row in rows if label(row).endswith(f" #{row.method_cfg_sha[:4]}")]
+    return {name: sorted({row.run for row in used}) for name, used in grouped(some, label).items()}
 
 
 def size_of(row: Row) -> int:
@@ -152,15 +168,15 @@ def percent(value: float) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods on the same samples.  `p`: of `sign_flip`, adjusted (Holm) for all pairs beside it."""
+    """Two methods on the same samples, or on others.  `p`: adjusted (Holm) for all pairs beside it.
+    `only`: how often the one alone was right, and the other; None where samples do not pair."""
 
     where: str
     one: str
     other: str
     shares: tuple[Share, Share]
-    only_one: int
-    only_other: int
     p: float
+    only: tuple[int, int] | None = None
 
     @property
     def apart(self) -> bool:
@@ -198,17 +214,25 @@ def pairs(groups: Mapping[str, Sequence[Row]], label: Callable[[Row], str]) -> l
 
 
 def paired(where: str, one: str, other: str, first: Sequence[Row], second: Sequence[Row]) -> Pair:
-    """Two lists of rows, sample by sample.  Its p is not adjusted."""
+    """Two lists of rows, sample by sample, by `sign_flip`.  Its p is not adjusted."""
     a, b = ([row.strict for row in rows] for rows in (first, second))
-    return Pair(
-        where,
-        one,
-        other,
-        (share(first), share(second)),
-        sum(x > y for x, y in zip(a, b, strict=True)),
-        sum(y > x for x, y in zip(a, b, strict=True)),
-        sign_flip(a, b, [row.cluster for row in first]),
-    )
+    only_a, only_b = (sum(x > y for x, y in zip(*both, strict=True)) for both in ((a, b), (b, a)))
+    p = sign_flip(a, b, [row.cluster for row in first])
+    return Pair(where, one, other, (share(first), share(second)), p, (only_a, only_b))
+
+
+def unpaired(where: str, one: str, other: str, first: Sequence[Row], second: Sequence[Row]) -> Pair:
+    """Two lists of rows of other samples of the same settings, by Fisher's test of what they are worth.  A
+    setting counts in the second as much as in the first.  Its p is not adjusted."""
+    before, after = Counter(map(setting_of, first)), Counter(map(setting_of, second))
+    weights = [before[setting_of(row)] / after[setting_of(row)] for row in second]
+    shares = share(first), mean(second, [row.strict for row in second], weights)
+    return Pair(where, one, other, shares, fisher(*_counts(shares[0]), *_counts(shares[1])))
+
+
+def setting_of(row: Row) -> tuple[str, int, str]:
+    """What rows of like samples share: the task, in a version, and its parameters."""
+    return row.task, row.task_version, json.dumps(row.params, sort_keys=True, default=str)
 
 
 def adjusted(found: Sequence[Pair]) -> list[Pair]:

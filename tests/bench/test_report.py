@@ -1,15 +1,18 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from bench.made import row, some
 
-from rlm_bench import page, report, rows
+from rlm_bench import charts, page, report, rows
+from rlm_bench.charts import Point
 from rlm_bench.stats import fisher, wilson
 from rlm_bench.summary import (
     abstention,
+    by_method,
     labels,
     pairs,
     place_of,
@@ -69,7 +72,7 @@ def test_one_method_is_called_better_only_where_intervals_are_separated():
     assert str(found["rlm0", "direct"]) == "rlm0 is better than direct"
     assert str(found["direct", "rag"]) == "rag is better than direct"
     assert str(found["rlm0", "rag"]) == "rlm0 and rag are not told apart"
-    assert (found["rlm0", "direct"].only_one, found["rlm0", "direct"].only_other) == (14, 0)
+    assert found["rlm0", "direct"].only == (14, 0)
     few = [*some("rlm0", 1, 1), *some("direct", 0, 1)]
     assert not any(pair.apart for pair in pairs({"niah": few}, labels(few)))
 
@@ -83,7 +86,7 @@ def test_methods_are_compared_on_the_samples_that_both_have():
 def test_forty_questions_of_two_windows_tell_no_methods_apart():
     rows = shared([*some("rlm0", 40, 40), *some("direct", 0, 40)], 20)
     (pair,) = pairs({"oolong_like": rows}, labels(rows))
-    assert (pair.only_one, pair.p, pair.apart) == (40, 0.5, False)
+    assert (pair.only, pair.p, pair.apart) == ((40, 0), 0.5, False)
     rows = shared([*some("rlm0", 40, 40), *some("direct", 0, 40)], 4)
     (pair,) = pairs({"oolong_like": rows}, labels(rows))
     assert (pair.p, pair.apart) == (2 / 2**10, True)
@@ -230,6 +233,40 @@ def test_methods_are_named_apart_by_model_and_settings_where_they_differ():
     assert labels(rows[:1])(rows[0]) == "rlm0"
 
 
+def test_methods_stand_in_one_order_whichever_was_done_first():
+    head, _ = report.by_size(by_method([row("rlm1"), row("unheard-of"), row("rlm0"), row("direct")]))
+    assert head[2:] == ["direct", "rlm0", "rlm1", "unheard-of"]
+    told = report.markdown(MIXED[::-1], "")
+    assert told.index("| direct | 2") < told.index("| rag | 8") < told.index("| rlm0 | 9")
+
+
+def test_where_settings_have_no_name_it_is_said_which_runs_had_them():
+    rows = [row(run="before"), row(number=1, run="again"), row(number=2, run="after", method_cfg_sha="fffff")]
+    said = "rlm0 #rlm0: as in again, before; rlm0 #ffff: as in after."
+    assert report.about(rows).endswith(said)
+    assert said.split("; ")[1].rstrip(".") in report.terminal(rows).splitlines()[-1]
+    assert "as in" not in report.about(rows[:2])
+
+
+def test_pairs_that_are_not_told_apart_are_counted_alone():
+    few = [one for name in ("direct", "rag", "rlm0") for one in some(name, 1, 1)]
+    told = report.markdown(few, "")
+    assert "Not told apart: 3 of 3 pairs of a task's methods." in told
+    assert "not told apart |" not in told
+    assert "told apart" not in report.markdown(few[:1], "")
+    assert "Not told apart" not in report.terminal([*some("direct", 0, 20), *some("rlm0", 20, 20)])
+
+
+def test_runs_are_called_by_their_folders_and_apart():
+    assert report.titles([Path("results/one")]) == ["one"]
+    assert report.titles([Path("results/one/samples.jsonl.gz"), Path("results/two")]) == ["one", "two"]
+    assert report.titles([Path("a/run"), Path("b/run")]) == ["a/run", "b/run"]
+    assert report.titles([Path("a/x.jsonl"), Path("a/y.jsonl")]) == ["x.jsonl", "y.jsonl"]
+    files = [Path("a/samples.jsonl"), Path("a/samples.jsonl.gz")]
+    assert report.titles(files) == ["samples.jsonl", "samples.jsonl.gz"]
+    assert report.titles([Path("a/run"), Path("a/run")]) == ["run", "run"]
+
+
 def test_sizes_are_those_that_were_asked_for_or_rounded():
     assert size_of(row(params={"size": 300_000}, context_chars=299_871)) == 300_000
     assert size_of(row(params={}, context_chars=152_871)) == 150_000
@@ -296,7 +333,10 @@ def test_the_tables_of_the_terminal_have_columns_that_line_up():
     told = report.terminal([*MIXED, *twins(3, 1)]).split("\n\n")
     for table in told[:3]:
         assert len({len(line) for line in table.splitlines()}) <= 2
-    assert "niah: rlm0 is better than direct" in told[-1]
+    assert told[-1] == (
+        "niah: rag is better than direct\nniah: rlm0 is better than direct\n"
+        "Not told apart: 1 of 3 pairs of a task's methods."
+    )
 
 
 def test_tables_fit_the_terminal():
@@ -348,6 +388,41 @@ def test_the_page_is_whole_needs_nothing_else_and_says_what_the_markdown_says():
     assert "prefers-color-scheme: dark" in text
     for line in re.findall(r"^\| (\w+) \| (\d+% \[\d+, \d+\])", report.markdown(rows, ""), re.MULTILINE):
         assert all(f"<td>{cell}</td>" in text for cell in line)
+
+
+def test_each_of_many_methods_has_its_place_in_every_chart():
+    names = [f"method{number}" for number in range(11)]
+    rows = [one for name in names for one in some(name, 5, 10)]
+    rows += [
+        dataclasses.replace(one, method=name, method_cfg_sha=name) for name in names for one in twins(3, 1)
+    ]
+    text = page.page(rows, "")
+    for section in ("Score by size", "Cost against score", "Where the text", "Tokens and time"):
+        drawn = text.partition(f"<h2>{section}")[2].partition("</svg></div>")[0]
+        assert all(f"<title>{name}" in drawn for name in names)
+    assert text.count('<i class="c0"></i>') == text.count('<i class="c0 again"></i>') == 1
+
+
+def test_names_of_dots_in_one_place_do_not_lie_on_each_other():
+    points = [Point(0.0, 1.0, (0.9, 1.0), name, 0, name) for name in ("direct", "rag", "rlm0", "rlm1")]
+    svg = charts.plane("", "", [(point, (0.0, 0.1)) for point in points])
+    heights = [float(y) for y in re.findall(r'class="name" x="[\d.]+" y="([\d.]+)"', svg)]
+    assert len(heights) == 4
+    assert min(b - a for a, b in pairwise(sorted(heights))) >= 12
+
+
+def test_sizes_are_drawn_for_each_kind_that_the_table_has():
+    rows = [row(number=n, params={"size": 100_000, "needle": kind}) for n, kind in enumerate("ab")]
+    text = page.page(rows, "")
+    assert 'aria-label="niah needle=a"' in text
+    assert 'aria-label="niah needle=b"' in text
+
+
+def test_a_page_has_no_section_with_nothing_in_it():
+    text = page.page([row("rag", params={"size": 100_000, "pos": 0.5})], "")  # one place alone
+    assert "Score by place" not in text
+    assert re.findall(r"<h2>[^<]*</h2></section>", text) == []
+    assert "Cost against" not in page.page([row("rlm0", None)], "")
 
 
 @pytest.mark.parametrize("run", sorted(RESULTS.glob("*/")), ids=lambda run: run.name)
