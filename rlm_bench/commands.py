@@ -197,10 +197,11 @@ def run(
     from rlm_bench import options, rows
 
     dry, folder = given.pop("dry_run"), given.pop("folder")
+    from rlm_bench.setups import Setup
+
     if resume:
         _nothing_else(ctx)
-        told = or_say(lambda: rows.config(resume))
-        given, folder = told["given"], resume
+        setup, folder = or_say(lambda: Setup.begun(resume)), resume
     else:
         given = {**given, "option": [list(pair) for pair in given.pop("options")]}
         if given["questions"]:
@@ -209,16 +210,13 @@ def run(
             given["questions"] = or_say(lambda: questions.reference(given["questions"]))
         corpus = given.pop("corpus")
         given["params"] = or_say(lambda: options.pinned(given["params"], corpus))
-        folder = folder or Path("runs") / _name(given)
-        if (folder / rows.CONFIG).exists():
+        if folder and (folder / rows.CONFIG).exists():
             raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
-    from rlm_bench.setups import Setup
-
-    setup = or_say(lambda: Setup(given))
+        setup = or_say(lambda: Setup(given))
     if dry:
         click.echo(setup.forecast())
         return
-    setup.run(folder, concurrency, max_cost, address)
+    setup.run(folder or rows.new(Path("runs") / _name(given)), concurrency, max_cost, address)
 
 
 def _name(given: dict[str, Any]) -> str:
@@ -271,8 +269,8 @@ def report(run: tuple[Path, ...], output: Path | None) -> None:
     output = output or (run[0] if run[0].is_dir() else run[0].parent)
     output.mkdir(parents=True, exist_ok=True)
     title = ", ".join(reports.titles(run))
-    (output / "report.md").write_text(reports.markdown(rows, title), "utf-8")
-    (output / "report.html").write_text(page.page(rows, title), "utf-8")
+    (output / "report.md").write_text(reports.markdown(rows, title), "utf-8", "replace")
+    (output / "report.html").write_text(page.page(rows, title), "utf-8", "replace")
     click.echo(reports.terminal(rows, width()))
     click.echo(f"{output / 'report.md'}\n{output / 'report.html'}", err=True)
 

@@ -10,11 +10,14 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, BinaryIO
+
+import msgspec
 
 SAMPLES, CONFIG = "samples.jsonl", "config.json"
 
@@ -85,15 +88,19 @@ class Row:
         return sum(used["in"] + used["out"] for used in self.tokens.values())
 
     def line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, default=plain)
+        return as_json(asdict(self))
 
     @classmethod
     def read(cls, line: str) -> Row:
-        told = json.loads(line)
-        return cls(**{name: told[name] for name in _FIELDS if name in told})
+        """Raises ValueError for what is no row, or holds a value of another type than its field."""
+        return msgspec.convert(json.loads(line), cls)
 
 
-_FIELDS = tuple(one.name for one in fields(Row))
+def as_json(value: Any, indent: int | None = None) -> str:
+    """That can be written as UTF-8 whatever it holds: models say half of a surrogate pair too, and that
+    stands as its escape."""
+    told = json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
+    return told.encode("utf-8", "backslashreplace").decode()
 
 
 def plain(value: Any) -> Any:
@@ -113,11 +120,11 @@ class Folder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.file: TextIO | None = None
+        self.file: BinaryIO | None = None
 
     def __enter__(self) -> Folder:
         self.path.mkdir(parents=True, exist_ok=True)
-        self.file = (self.path / SAMPLES).open("a+", encoding="utf-8")
+        self.file = (self.path / SAMPLES).open("ab+")
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -133,24 +140,40 @@ class Folder:
         self.file.close()
 
     def _mend(self) -> None:
-        """Cuts off a last line that a crash left unfinished."""
+        """Ends a last line that lacks no more than its end, and cuts off one that a crash left unfinished."""
         assert self.file
-        place = self.path / SAMPLES
-        whole = place.read_bytes()
-        if whole and not whole.endswith(b"\n"):
-            os.truncate(place, whole.rfind(b"\n") + 1)
+        self.file.seek(0)
+        there = self.file.read()
+        start = there.rfind(b"\n") + 1
+        if is_row(there[start:]):
+            self.file.write(b"\n")
+        else:
+            self.file.truncate(start)
 
     def append(self, row: Row) -> None:
         assert self.file
-        self.file.write(row.line() + "\n")
+        self.file.write(f"{row.line()}\n".encode())
         self.file.flush()
         os.fsync(self.file.fileno())
 
     def configure(self, config: dict[str, Any]) -> None:
         """Writes the run's config; beside, so that it is there before the first row."""
         part = self.path / f"{CONFIG}.part"
-        part.write_text(json.dumps(config, indent=2, ensure_ascii=False, default=plain) + "\n", "utf-8")
+        part.write_text(as_json(config, indent=2) + "\n", "utf-8")
         part.replace(self.path / CONFIG)
+
+
+def new(path: Path) -> Path:
+    """A folder of that name, made; or where it is there already, of that name and a number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place, number = path, 1
+    while True:
+        try:
+            place.mkdir()
+            return place
+        except FileExistsError:
+            number += 1
+            place = path.with_name(f"{path.name}-{number}")
 
 
 def config(path: Path) -> dict[str, Any]:
@@ -159,7 +182,8 @@ def config(path: Path) -> dict[str, Any]:
         told = json.loads((path / CONFIG).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RowsError(f"{path} is no folder of a run: its {CONFIG} cannot be read ({error})") from None
-    assert isinstance(told, dict)
+    if not isinstance(told, dict) or not isinstance(told.get("given"), dict):
+        raise RowsError(f"{path} is no folder of a run: its {CONFIG} does not hold the options of one")
     return told
 
 
@@ -189,19 +213,29 @@ def written(path: Path) -> Iterator[Row]:
     if not files or not files[0].exists():
         raise RowsError(f"{path}: there is no {SAMPLES} of a run")
     for file in files:
-        with (
-            gzip.open(file, "rt", encoding="utf-8")
-            if file.suffix == ".gz"
-            else file.open(encoding="utf-8") as lines
-        ):
-            yield from _parsed(lines, file)
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            try:
+                yield from _parsed(lines, file)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise RowsError(f"{file} is damaged or no gzip file: copy it again ({error})") from None
 
 
-def _parsed(lines: Iterable[str], file: Path) -> Iterator[Row]:
+def _parsed(lines: Iterable[bytes], file: Path) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            return  # cut off by a crash, or still being written
         try:
-            yield Row.read(line)
-        except (ValueError, TypeError) as error:
-            raise RowsError(f"{file}, line {number}: no row of a run ({error})") from None
+            yield Row.read(line.decode())
+        except ValueError as error:
+            if not line.endswith(b"\n"):
+                return  # cut off by a crash, or still being written
+            why = getattr(error, "msg", error)  # of JSON, without another number of the line
+            raise RowsError(
+                f"{file}, line {number}: no row of a run ({why}). Delete this line; llm rlm bench run "
+                f"--resume makes its row again"
+            ) from None
+
+
+def is_row(line: bytes) -> bool:
+    try:
+        return bool(Row.read(line.decode()))
+    except ValueError:
+        return False

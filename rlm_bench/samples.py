@@ -51,7 +51,7 @@ class Sample:
     @property
     def sha256(self) -> str:
         """Of the context: what says that two machines asked about the same text."""
-        return hashlib.sha256(canonical(self.context).encode()).hexdigest()
+        return hashlib.sha256(canonical(self.context).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def rng(task: str, params: Mapping[str, Any], seed: int, index: int) -> random.Random:

@@ -43,6 +43,17 @@ class Setup:
         self.jobs = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
         self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
 
+    @classmethod
+    def begun(cls, folder: Path) -> Setup:
+        """As the config of a run's folder has it.  Raises RowsError."""
+        try:
+            return cls(rows.config(folder)["given"])
+        except (LookupError, TypeError, AttributeError) as error:
+            raise rows.RowsError(
+                f"{folder / rows.CONFIG} is not as a run wrote it ({type(error).__name__}: {error}): put "
+                f"that back, or start another run"
+            ) from error
+
     def run(self, folder: Path, concurrency: int | None, max_cost: float | None, address: str | None) -> None:
         at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
         cluster = Cluster(address) if address else None

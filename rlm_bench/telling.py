@@ -5,15 +5,20 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 import click
 
 
 class Telling(click.Command):
-    """A command that says in a line which file could not be read or written."""
+    """A command that says in a line which file could not be read or written.  What a terminal cannot show,
+    such as half of a surrogate pair, it shows as its escape."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # of `| head`: click ends quietly

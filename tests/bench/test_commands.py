@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bench.made import row
 from click.testing import CliRunner
 from processes import descendants
 
@@ -156,6 +157,20 @@ def test_a_run_is_never_written_over_and_goes_on_with_its_own_options(here):
         "run", "--task", "niah", "--method", "empty", "--dir", "run"
     )
     assert "leave out --n" in refused("run", "--resume", "run", "--n", "3")
+
+
+@pytest.mark.parametrize("config", ["[]", "{}", '{"given": {"preset": "smoke"}}', '{"given": {"model": 5}}'])
+def test_a_config_that_no_run_wrote_is_said(here, config):
+    (here / "run").mkdir()
+    (here / "run" / rows.CONFIG).write_text(config)
+    assert "config.json" in refused("run", "--resume", "run")
+
+
+def test_a_report_shows_what_utf_8_cannot_hold_as_its_escape(here):
+    half = dataclasses.replace(row(right=None), reason="no \ud800", params={"x": "\ud800"}, model="\ud800")
+    (here / rows.SAMPLES).write_text(half.line() + "\n")
+    said("report", ".")
+    assert "no ?" in (here / "report.md").read_text("utf-8")
 
 
 def test_sizes_may_be_given_in_tokens_and_texts_as_a_folder(here):

@@ -1,10 +1,11 @@
+import gzip
 import json
 import threading
 
 import pytest
 from bench.made import row
 
-from rlm_bench import rows, runner
+from rlm_bench import questions, rows, runner
 from rlm_bench.methods import Settings
 from rlm_bench.presets import Cell, Preset, presets
 from rlm_bench.rows import Folder, Row, RowsError
@@ -63,6 +64,22 @@ def test_a_row_holds_what_was_done_and_can_be_read_again():
     assert Row.read(made.line()) == made
 
 
+@pytest.mark.parametrize("method", ["direct", "rag", "chunked", "rlm0"])
+def test_half_of_a_surrogate_pair_that_a_model_says_or_a_text_holds_is_kept_as_it_is(method, tmp_path):
+    half = "7 \ud800"
+    said = "```repl\nprint(context)\nSUBMIT(context)\n```" if method == "rlm0" else half
+    (tmp_path / "own.jsonl").write_text(json.dumps({"context": half, "query": f"{half}?", "answer": "7"}))
+    own = questions.reference(tmp_path / "own.jsonl")
+    made = perform_one(Job(Spec.of("questions", own), method), Models(ScriptedLM(said)))
+    with Folder(tmp_path / "run") as folder:
+        folder.configure({"given": {"query": half}})
+        folder.append(made)
+    (there,) = rows.read(tmp_path / "run")
+    assert there == made
+    assert (there.answer, there.query) == (half, f"{half}?")
+    assert rows.config(tmp_path / "run")["given"] == {"query": half}
+
+
 def test_an_error_has_no_score():
     failing = Models(ScriptedLM(LMCallError("away", "unreachable")))
     made = perform_one(Job(Spec.of("niah", {}), "direct"), failing)
@@ -93,6 +110,58 @@ def test_a_last_line_that_a_crash_cut_off_is_dropped_and_written_anew(tmp_path):
     with Folder(tmp_path) as folder:
         folder.append(row(number=2))
     assert file.read_bytes() == whole
+
+
+def test_a_last_line_that_lacks_no_more_than_its_end_is_kept(tmp_path):
+    with Folder(tmp_path) as folder:
+        folder.append(row(number=1))
+        folder.append(row(number=2))
+    file = tmp_path / rows.SAMPLES
+    file.write_bytes(file.read_bytes().removesuffix(b"\n"))
+    assert [one.index for one in rows.read(tmp_path)] == [1, 2]
+    with Folder(tmp_path) as folder:
+        folder.append(row(number=3))
+    assert [one.index for one in rows.read(tmp_path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\x00",
+        b"[]",
+        b"{}",
+        *(
+            json.dumps({**json.loads(row().line()), name: value}).encode()
+            for name, value in [
+                ("params", None),
+                ("tokens", None),
+                ("wall_s", "1"),
+                ("score", "x"),
+                ("key", []),
+            ]
+        ),
+    ],
+)
+def test_a_line_that_is_no_row_is_named_and_what_to_do_with_it(tmp_path, line):
+    file = tmp_path / rows.SAMPLES
+    file.write_bytes(b"\n".join([row(number=1).line().encode(), line, row(number=2).line().encode(), b""]))
+    with pytest.raises(RowsError, match=r"line 2: .*Delete this line; .*--resume"):
+        rows.read(tmp_path)
+
+
+def test_a_file_that_is_cut_off_or_not_packed_is_said(tmp_path):
+    file = tmp_path / f"{rows.SAMPLES}.gz"
+    whole = gzip.compress(b"".join(f"{row(number=number).line()}\n".encode() for number in range(9)))
+    for there in (whole[:-40], gzip.decompress(whole), whole[:100] + b"\xff" * 50 + whole[150:]):
+        file.write_bytes(there)
+        with pytest.raises(RowsError, match="damaged or no gzip file"):
+            rows.read(file)
+
+
+def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path):
+    made = [rows.new(tmp_path / "runs" / "now-niah") for _ in range(3)]
+    assert [place.name for place in made] == ["now-niah", "now-niah-2", "now-niah-3"]
+    assert all(place.is_dir() for place in made)
 
 
 def test_one_process_at_a_time_writes(tmp_path):
