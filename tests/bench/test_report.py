@@ -237,6 +237,8 @@ def test_methods_stand_in_one_order_whichever_was_done_first():
     head, _ = report.by_size(by_method([row("rlm1"), row("unheard-of"), row("rlm0"), row("direct")]))
     assert head[2:] == ["direct", "rlm0", "rlm1", "unheard-of"]
     told = report.markdown(MIXED[::-1], "")
+    shown = page.page(MIXED[::-1], "")
+    assert re.findall(r'<i class="c\d"></i>(\w+)', shown) == ["direct", "rag", "rlm0"]
     assert told.index("| direct | 2") < told.index("| rag | 8") < told.index("| rlm0 | 9")
 
 
@@ -290,6 +292,16 @@ def test_the_report_tells_errors_apart_and_what_they_were():
     assert "| 1 | 81% [60, 92] |" in line  # with the error as 0: 17 of 21
     assert "| rag | the server is away | 1 |" in told
     assert "?" in line  # no price
+
+
+def test_errors_that_differ_in_their_numbers_alone_are_one():
+    rows = [row("rag", None, number, reason=f"{number + 7} tokens, of 16384") for number in range(3)]
+    rows += [row("rlm0", None, 9, reason="7 tokens, of 16384"), row("rag", None, 10)]
+    assert report.errors(rows)[1] == [
+        ["rag", "7 tokens, of 16384", "3"],
+        ["rlm0", "7 tokens, of 16384", "1"],
+        ["rag", "the server is away", "1"],
+    ]
 
 
 def test_near_misses_are_told_where_a_task_knows_any():
@@ -400,6 +412,8 @@ def test_each_of_many_methods_has_its_place_in_every_chart():
     for section in ("Score by size", "Cost against score", "Where the text", "Tokens and time"):
         drawn = text.partition(f"<h2>{section}")[2].partition("</svg></div>")[0]
         assert all(f"<title>{name}" in drawn for name in names)
+    niah = text.partition('aria-label="niah"')[2].partition("</svg>")[0]
+    assert len(re.findall("<polyline", niah)) == 11
     assert text.count('<i class="c0"></i>') == text.count('<i class="c0 again"></i>') == 1
 
 
