@@ -64,6 +64,11 @@ class Callee:
             )
         return key
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether it can be asked for the tokens of a text with nothing fetched."""
+        return not isinstance(self.pair.model, Local) or self.pair.model.at_hand(**self.options)
+
     def fetch(self) -> None:
         """Has the local model fetched and loaded, where it is that; for the main thread, where Ctrl-C is felt
         meanwhile.  Raises llm.ModelError."""

@@ -46,6 +46,12 @@ class _Local:
         """How many tokens the model reads `text` as."""
         return self._lm(options).tokens(text)
 
+    def at_hand(self, **options: Any) -> bool:
+        """Whether its weights are there, so that counting tokens fetches nothing."""
+        from rlm_core import weights
+
+        return weights.at_hand(self._lm(options).name)
+
     def fetch(self, **options: Any) -> None:
         """Has its weights fetched where they are not there yet, and loaded.  Raises LMCallError."""
         from rlm_core.local import Engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,14 @@ def bench() -> None:
 @bench.command(name="list")
 def list_() -> None:
     """List tasks with their parameters, presets, and methods"""
-    from rlm_bench import methods, tasks
+    from rlm_bench import methods, options, tasks
     from rlm_bench.presets import presets
 
     click.echo("Tasks")
     for name in tasks.names():
         task = tasks.get(name)
-        click.echo(f"  {name:<14} {' '.join(f'{key}={value}' for key, value in task.defaults.items())}")
+        told = (f"{key}={options.told(value)}" for key, value in task.defaults.items())
+        click.echo(f"  {name:<14} {' '.join(told)}")
     click.echo("\nPresets")
     for preset in presets().values():
         click.echo(f"  {preset.name:<14} {preset.samples:>5} samples: {preset.about}")
@@ -53,7 +55,7 @@ def list_() -> None:
 @click.argument("task")
 @click.option("-p", "--param", "params", multiple=True, help="A parameter of the task: NAME=VALUE")
 @click.option("--corpus", type=FOLDER, help="A folder of text files to hide needles in")
-@click.option("--n", default=1, show_default=True, help="How many samples")
+@click.option("--n", type=click.IntRange(1), default=1, show_default=True, help="How many samples")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, not stdout")
 def gen(
@@ -71,11 +73,14 @@ def gen(
     from rlm_bench.runner import Spec
 
     given = or_say(lambda: options.params(options.pinned(params, corpus)))
+    samples = (or_say(lambda index=index: Spec.of(task, given, seed, index).sample()) for index in range(n))  # type: ignore[misc]
+    first = next(samples)  # before a file that is there is written over
     out = output.open("w", encoding="utf-8") if output else sys.stdout
-    for index in range(n):
-        sample = or_say(lambda index=index: Spec.of(task, given, seed, index).sample())  # type: ignore[misc]
+    for sample in chain((first,), samples):
         told = {name: getattr(sample, name) for name in sample.__dataclass_fields__}
         told["context_sha256"] = sample.sha256
+        if isinstance(sample.context, Path):
+            told["path"] = str(told.pop("context"))
         print(json.dumps(told, ensure_ascii=False, default=rows.plain), file=out)
     if output:
         out.close()
@@ -97,9 +102,11 @@ def check(task: tuple[str, ...], seeds: int, size: int) -> None:
         llm rlm bench check --seeds 200
         llm rlm bench check --seeds 1 --size 10000000
     """
-    from rlm_bench import selfcheck, tasks
+    from rlm_bench import questions, selfcheck, tasks
 
     wanted = [or_say(lambda name=name: tasks.get(name)).name for name in task] or tasks.names()  # type: ignore[misc]
+    if questions.TASK.name in wanted:
+        raise click.ClickException("questions of your own are checked as they are read: run --questions FILE")
     told = ("samples", "oracle", "empty", "changed", "heuristic", "chars", "s", "MB")
     click.echo(f"{'task':<14}" + "".join(f"{name:>11}" for name in told))
     wrong = False
@@ -201,7 +208,7 @@ def run(
 
     if resume:
         _nothing_else(ctx)
-        setup, folder = or_say(lambda: Setup.begun(resume)), resume
+        setup, folder = or_say(lambda: Setup.begun(resume, dry)), resume
     else:
         given = {**given, "option": [list(pair) for pair in given.pop("options")]}
         if given["questions"]:
@@ -212,9 +219,9 @@ def run(
         given["params"] = or_say(lambda: options.pinned(given["params"], corpus))
         if folder and (folder / rows.CONFIG).exists():
             raise click.ClickException(f"{folder} holds a run already: --resume {folder}, or another --dir")
-        setup = or_say(lambda: Setup(given))
+        setup = or_say(lambda: Setup(given, dry))
     if dry:
-        click.echo(setup.forecast())
+        click.echo(or_say(lambda: setup.forecast(resume)))
         return
     setup.run(folder or rows.new(Path("runs") / _name(given)), concurrency, max_cost, address)
 

@@ -6,9 +6,10 @@ limit of steps.  Sub-calls come on top: they are as many as the model's code mak
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llm_rlm.as_lm import CalleeLM
+from rlm_bench import tasks
 from rlm_bench.methods import Setting, Settings, needs_model, strategy_of
 from rlm_bench.models import counter
 from rlm_bench.runner import Job, Spec
@@ -42,8 +43,8 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
     setting = Setting(root, sub, settings)
     cells: dict[Spec, Sample] = {}
     expected: dict[str, Expected] = {}
-    for job in jobs:
-        cell = Spec(job.spec.task, job.spec.params, job.spec.seed)
+    for job in jobs:  # a cell's samples are of one size, and told by its first; each question by itself
+        cell = replace(job.spec, index=0) if "size" in tasks.get(job.spec.task).defaults else job.spec
         of = expected.setdefault(job.method, Expected())
         of.samples += 1
         if not needs_model(job.method):
@@ -58,16 +59,15 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
         f"{len({job.spec for job in jobs})} samples, {len(jobs)} answers, window {root.window or 'unknown'}",
         "",
     ]
-    lines.append(f"{'method':<14}{'answers':>8}{'tokens in':>26}{'tokens out':>20}{'cost':>22}")
+    table = [["method", "answers", "tokens in", "tokens out", "cost"]]
     for method, of in expected.items():
-        if not needs_model(method):
-            lines.append(f"{method:<14}{of.samples:>8}{'no model':>26}")
-            continue
         least, most = of.least + of.notes, of.most + of.notes
-        lines.append(
-            f"{method:<14}{of.samples:>8}{_span(least.input, most.input):>26}"
-            f"{_span(least.output, most.output):>20}{_cost(of, root, sub):>22}"
-        )
+        told = [_span(least.input, most.input), _span(least.output, most.output), _cost(of, root, sub)]
+        table.append([method, str(of.samples), *(told if needs_model(method) else ["no model", "", ""])])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for name, *figures in table:
+        told = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *told]).rstrip())
     lines.append("\nTokens are estimates; an RLM's sub-calls come on top.")
     return "\n".join(lines)
 
@@ -78,7 +78,7 @@ def _tokens(method: str, sample: Sample, setting: Setting) -> tuple[Usage, Usage
     window = setting.root.window or DEFAULT_WINDOW
     if method == "chunked":
         window = min(window, setting.sub.window or DEFAULT_WINDOW)
-    density = counter(setting.root)(text[:SAMPLED]) / max(1, len(text[:SAMPLED]))
+    density = counter(setting.root, fetching=False)(text[:SAMPLED]) / max(1, len(text[:SAMPLED]))
     read = int(len(text) * density)
     room = window - baselines.REPLY
     if method.startswith("direct"):

@@ -50,7 +50,9 @@ SCRIPTED = Model("scripted")
 
 @lru_cache(maxsize=8)
 def _found(model: Model) -> LM:
-    if model == SCRIPTED:
+    if model.name == SCRIPTED.name:
+        if model.options:
+            raise ModelNotFound(f"{model.name} takes no options: leave out -o")
         return ScriptedLM(_script, model=model.name, window=DEFAULT_WINDOW)
     import click
     import llm
@@ -162,8 +164,11 @@ class Meter:
         return self._budget.usage
 
 
-def counter(lm: LM) -> Callable[[str], int]:
-    """How an LM counts tokens: by its own tokenizer where it has one, else estimated."""
+def counter(lm: LM, fetching: bool = True) -> Callable[[str], int]:
+    """How an LM counts tokens: by its own tokenizer where it has one, else estimated; unless `fetching`, also
+    where the tokenizer would have to be fetched first."""
+    if not fetching and not all(callee.at_hand for callee in _callees([lm])):
+        return estimate_tokens
     own: Callable[[str], int] = getattr(lm, "tokens", estimate_tokens)
     return own
 

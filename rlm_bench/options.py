@@ -17,6 +17,7 @@ from rlm_bench.runner import Spec
 from rlm_bench.samples import flat
 from rlm_bench.tasks.haystacks import CORPUS
 
+WORDS = {"True": "true", "False": "false", "None": "null"}
 DEFAULT_METHODS = ("rlm0", "rlm1", "direct", "rag")
 SMOKE_METHODS = ("oracle", "empty", "heuristic", "direct", "rag", "chunked", "rlm0", "rlm1")
 
@@ -32,6 +33,7 @@ def preset(given: dict[str, Any], count: Callable[[str], int]) -> Preset:
         there = len(questions.samples(own))
         return Preset("questions", "", [Cell("questions", min(given["n"] or there, there), own)])
     if names:
+        names = list(dict.fromkeys(names))
         return Preset("-".join(names), "", [_cell(name, given, count) for name in names])
     if not name:
         raise ValueError("say what to run: --preset smoke, or --task niah; llm rlm bench list shows all")
@@ -64,8 +66,12 @@ def _size(task: str, told: dict[str, Any], seed: int, tokens: int, count: Callab
 def pinned(given: Iterable[str], corpus: Path | None = None) -> list[str]:
     """NAME=VALUE, in which folders of texts are named with a hash of what is in them.  `corpus`: the folder
     of a haystack."""
-    found = []
-    for one in [*given, f"haystack={CORPUS}{corpus}"] if corpus else given:
+    given, found = list(given), list[str]()
+    if corpus:
+        if any(one.startswith("haystack=") for one in given):
+            raise ValueError("give --corpus or -p haystack=, not both")
+        given.append(f"haystack={CORPUS}{corpus}")
+    for one in given:
         name, _, value = one.partition("=")
         if name == "src" and params([one])[name]:
             one = f"src={_hashed(value, stdlib.sources)}"
@@ -80,17 +86,22 @@ def _hashed(folder: str, files: folders.Files) -> str:
 
 
 def params(given: Iterable[str]) -> dict[str, Any]:
-    """Of NAME=VALUE; values are JSON, or else text."""
-    told: dict[str, Any] = {}
+    """Of NAME=VALUE; values are JSON, or Python's True, False and None, or else text."""
+    found: dict[str, Any] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
             raise ValueError(f"-p {one}: write NAME=VALUE")
         try:
-            told[name] = json.loads(value)
+            found[name] = json.loads(WORDS.get(value, value))
         except ValueError:
-            told[name] = value
-    return told
+            found[name] = value
+    return found
+
+
+def told(value: Any) -> str:
+    """A parameter's value as `params` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def methods(given: dict[str, Any]) -> list[str]:

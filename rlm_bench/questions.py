@@ -2,15 +2,17 @@
 
 `path` is a UTF-8 file, from the JSONL file's folder. `scorer` is a name in `rlm_bench.scorers.SCORERS`, by
 default "set" for answers that are lists, "number" for numbers, and "text" otherwise; an answer of null is a
-question that the context does not answer ("abstain"). `aliases`, other right answers, may be given too.
+question that the context does not answer ("abstain"). `aliases`, a list of other right answers, may be given
+where the scorer is "text".
 
-A file is a task like the others, whose samples are its lines.
+A file is a task like the others, whose samples are its lines.  A file of `gen -o` is one of questions too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from rlm_bench.scorers import SCORERS, score
 from rlm_bench.tasks.task import Draft, Params, Task
 
 FIELDS = ("context", "path", "query", "answer", "scorer", "aliases")
+GENERATED = {field.name for field in fields(Sample)} | {"context_sha256"}
+"""What `gen` writes beside them.  Of these only what scores go by is read: `answer_type`, and of `meta`:"""
+SCORED_BY = ("decoys", "value", "asked", "told", "cluster")
 
 
 def reference(file: Path | str) -> dict[str, Any]:
@@ -82,15 +87,13 @@ def _unchanged(file: Path, sha256: str) -> None:
 def _drafts(name: str, sha256: str) -> list[Draft]:
     file = Path(name)
     _unchanged(file, sha256)
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: cannot be read: {error}") from None
     made: list[Draft] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_text(file, "utf-8-sig").split("\n"), 1):
         if line.strip():
             try:
                 made.append(_draft(json.loads(line), file))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{file}, line {number}, column {error.colno}: {error.msg}") from None
             except (ValueError, OSError) as error:
                 raise ValueError(f"{file}, line {number}: {error}") from None
     if not made:
@@ -98,10 +101,17 @@ def _drafts(name: str, sha256: str) -> list[Draft]:
     return made
 
 
+def _text(file: Path, encoding: str = "utf-8") -> str:
+    try:
+        return file.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is no UTF-8 text, at byte {error.start}: {error.reason}") from None
+
+
 def _draft(row: Any, file: Path) -> Draft:
     if not isinstance(row, dict):
         raise ValueError('must be an object such as {"context": "...", "query": "...", "answer": "..."}')
-    if unknown := sorted(set(row) - set(FIELDS)):
+    if unknown := sorted(set(row) - set(FIELDS) - GENERATED):
         raise ValueError(f"unknown field {', '.join(unknown)}: the fields are {', '.join(FIELDS)}")
     if ("context" in row) == ("path" in row):
         raise ValueError("needs either context or path")
@@ -114,16 +124,25 @@ def _draft(row: Any, file: Path) -> Draft:
     if isinstance(answer, int | float) and not isinstance(answer, bool):
         fitting = "number"
     scorer = row.get("scorer", fitting)
-    if scorer not in SCORERS:
+    if not isinstance(scorer, str) or scorer not in SCORERS:
         raise ValueError(f"no scorer {scorer!r}: the scorers are {', '.join(SCORERS)}")
     if (scorer == "abstain") != (answer is None):
         raise ValueError("the scorer abstain is for an answer of null, and no other is")
     if (scorer in ("set", "pairs")) != isinstance(answer, list):
         raise ValueError(f"the scorer {scorer} does not fit an answer such as {answer!r}")
+    aliases = row.get("aliases", [])
+    if not isinstance(aliases, list) or not all(isinstance(one, str) and one.strip() for one in aliases):
+        raise ValueError('aliases must be a list of texts, such as ["Lovelace"]')
+    if aliases and scorer != "text":
+        raise ValueError(f"aliases are for the scorer text, not for {scorer}: leave them out")
+    told, answer_type = row.get("meta", {}), row.get("answer_type", scorer)
+    if not isinstance(told, dict) or not isinstance(answer_type, str):
+        raise ValueError("meta must be an object and answer_type a text, as gen writes them")
     if "path" in row:
         context: Any = file.parent / str(row["path"])
         if not context.is_file():
             raise ValueError(f"no file {context}")
+        _text(context)
     else:
         context = row["context"]
         if not isinstance(context, str | list | dict):
@@ -133,13 +152,14 @@ def _draft(row: Any, file: Path) -> Draft:
         context=context,
         query=row["query"],
         answer=answer,
-        answer_type=scorer,
+        answer_type=answer_type,
         scorer=scorer,
         meta={
             "unanswerable": answer is None,
             "told": "NOT_FOUND" in row["query"],
-            "aliases": row.get("aliases", []),
+            "aliases": aliases,
             "cluster": text,  # questions of one text share its chances
+            **{name: told[name] for name in SCORED_BY if name in told},
         },
     )
 

@@ -40,6 +40,10 @@ class Spec:
 
     @classmethod
     def of(cls, task: str, params: Mapping[str, Any], seed: int = 0, index: int = 0) -> Spec:
+        """ValueError for values that are no plain ones."""
+        for name, value in params.items():
+            if not isinstance(value, str | int | float | None):
+                raise ValueError(f"{name}={value!r}: must be a number, a text, true, false or null")
         return cls(task, tuple(sorted(params.items())), seed, index)
 
     def sample(self) -> Sample:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 class Setup:
     """A run as its options describe it; they stand in its config.json, and `--resume` reads them there."""
 
-    def __init__(self, given: dict[str, Any]):
+    def __init__(self, given: dict[str, Any], dry: bool = False):
         self.given = given
         model = given["model"] or SCRIPTED.name
         sub = given["sub_model"]
@@ -38,16 +39,16 @@ class Setup:
             sandbox=given["sandbox"],
         )
         self.root, self.sub = self.models.lms()  # is it there, has it a key
-        self.preset = options.preset(given, counter(self.root))
+        self.preset = options.preset(given, counter(self.root, fetching=not dry))
         self.methods = options.methods(given)
         self.jobs = runner.plan(self.preset, self.methods, given["seed"], given["epochs"])
         self.shas = {name: runner.config_sha(name, self.models, self.settings) for name in self.methods}
 
     @classmethod
-    def begun(cls, folder: Path) -> Setup:
+    def begun(cls, folder: Path, dry: bool = False) -> Setup:
         """As the config of a run's folder has it.  Raises RowsError."""
         try:
-            return cls(rows.config(folder)["given"])
+            return cls(rows.config(folder)["given"], dry)
         except (LookupError, TypeError, AttributeError) as error:
             raise rows.RowsError(
                 f"{folder / rows.CONFIG} is not as a run wrote it ({type(error).__name__}: {error}): put "
@@ -61,11 +62,7 @@ class Setup:
         try:
             with runner.places(work, cluster) as places, rows.Folder(folder) as kept:
                 before = list(rows.written(folder))
-                todo = list(
-                    runner.left_to_do(
-                        self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
-                    )
-                )
+                todo = self.left_to_do(before)
                 if (folder / rows.CONFIG).exists():
                     self.same_texts(rows.config(folder))
                 else:
@@ -100,6 +97,13 @@ class Setup:
             say(error)
             raise
         self.after(folder, tally, max_cost)
+
+    def left_to_do(self, before: Iterable[rows.Row]) -> list[runner.Job]:
+        return list(
+            runner.left_to_do(
+                self.jobs, before, lambda job: runner.key_of(job, self.models, self.shas[job.method])
+            )
+        )
 
     def same_texts(self, begun: dict[str, Any]) -> None:
         """RowsError where texts that are made here would not be those that the run began with."""
@@ -142,8 +146,10 @@ class Setup:
             "system": f"{platform.system()} {platform.machine()}",
         }
 
-    def forecast(self) -> str:
-        return forecast(self.jobs, self.root, self.sub, self.settings)
+    def forecast(self, begun: Path | None = None) -> str:
+        """Of what is left to do of the run that was `begun` in that folder; of all without one."""
+        jobs = self.left_to_do(rows.written(begun)) if begun else self.jobs
+        return forecast(jobs, self.root, self.sub, self.settings)
 
 
 def of_library(spec: runner.Spec) -> bool:

@@ -133,6 +133,12 @@ def found(name: str) -> Path | None:
         return None
 
 
+def at_hand(name: str | Path = DEFAULT) -> bool:
+    """Whether `weights` would have nothing to fetch."""
+    own = name == DEFAULT and os.environ.get(OWN_MODEL)
+    return bool(own) or str(name) not in MODELS or found(str(name)) is not None
+
+
 def weights(name: str | Path = DEFAULT, progress: Progress | None = None) -> Path:
     """The GGUF file of a model: "0.5b", "1.5b", or a path to any other; fetched once where it is missing.
 

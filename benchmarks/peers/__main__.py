@@ -67,6 +67,9 @@ def main() -> None:
     chosen = [
         measure for measure in plan(options.quick) if any(options.rows in row.title for row in measure.rows)
     ]
+    if not chosen:
+        titles = "".join(f"\n  {row.title}" for measure in plan(options.quick) for row in measure.rows)
+        parser.error(f"--rows {options.rows}: the rows are{titles}")
     with contextlib.ExitStack() as stack:
         peers = [stack.enter_context(peer) for peer in installed(options.only or list(CANDIDATES), seconds)]
         try:

@@ -271,9 +271,12 @@ def build(params: Params, seed: int, index: int) -> Draft:
     kinds = (*QUESTIONS, "choice")
     size, kind = positive(params, "size", 5_000), one_of(params, "question", ("all", *kinds))
     kind = kinds[index % len(kinds)] if kind == "all" else kind
+    src = params["src"]
+    if not isinstance(src, str | None):
+        raise ValueError(f"src={src!r}: must be a folder of Python files")
     chance = rng("codeqa", params, seed, index)
     for _ in range(DRAWS):
-        files = stdlib.subset(chance, size, params["src"], whole=True)
+        files = stdlib.subset(chance, size, src, whole=True)
         if params["renamed"]:
             files = code.renamed(files, chance)
         text = code.joined(files)

@@ -163,11 +163,17 @@ def shaped(name: str, text: str) -> str | list[str]:
 
 
 def fresh(make: Callable[[], str], *texts: str) -> str:
-    """Something made that occurs in none of the texts."""
-    while True:
+    """Something made that occurs in none of the texts.  ValueError where there is hardly anything left to
+    make."""
+    for _ in range(TRIES):
         made = make()
         if not any(made in text for text in texts):
             return made
+    raise ValueError(f"there are not so many different ones such as {made!r}: ask for fewer")
+
+
+TRIES = 10_000
+"""Many times more than there are names that differ little from another."""
 
 
 def random_uuid(chance: random.Random) -> str:

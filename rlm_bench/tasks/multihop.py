@@ -79,6 +79,10 @@ RELATIONS = (
 )
 
 
+FIRST_NAMES = (14 * 5) ** 2 * 6
+"""So many words of two syllables does `prose.invented` have."""
+
+
 def people(chance: random.Random, count: int) -> list[str]:
     """Full names of nobody, all different in both parts."""
     made: dict[str, str] = {}
@@ -92,7 +96,7 @@ def people(chance: random.Random, count: int) -> list[str]:
 
 
 def table(params: Params, chance: random.Random, size: int, hops: int) -> Draft:
-    count = positive(params, "people", 2)
+    count = positive(params, "people", 2, most=FIRST_NAMES)
     names = people(chance, count)
     dogs = [chance.randint(0, max(7, count // 2)) for _ in names]
     top = chance.randrange(count)
@@ -174,7 +178,7 @@ def chain(params: Params, chance: random.Random, size: int, hops: int, index: in
 
 
 def state(params: Params, chance: random.Random, size: int, index: int) -> Draft:
-    moves = positive(params, "moves", 2)
+    moves = positive(params, "moves", 2, most=size // len("Xy moved to the attic."))
     names = [name.split()[0] for name in people(chance, max(3, min(12, moves // 4)))]
     told = [(chance.choice(names), chance.choice(ROOMS)) for _ in range(moves)]
     asked = chance.choice(sorted({name for name, _ in told}))

@@ -200,9 +200,8 @@ def size_of(params: Params) -> tuple[int, int]:
     labelled = 34 if params["with_labels"] else 0
     rows = max(30, positive(params, "size", 3_000) // (windows.LINE + labelled))
     rows = rows if params["rows"] is None else positive(params, "rows", 30)
-    users = max(6, min(300, rows // 20)) if params["users"] is None else positive(params, "users", 4)
-    if users > rows:
-        raise ValueError(f"users={users}: there are {rows} rows")
+    most = min(rows, len(windows.USERS))
+    users = max(6, min(300, rows // 20)) if params["users"] is None else positive(params, "users", 4, most)
     return rows, users
 
 

@@ -43,7 +43,7 @@ def parse(pos: Any) -> float | str:
             return pos
         head, _, cut = pos.partition(":")
         parts = cut.split("/")
-        if head == "cut" and len(parts) <= 2 and all(part.isdigit() and int(part) > 0 for part in parts):
+        if head == "cut" and len(parts) <= 2 and all(part.isdecimal() and int(part) > 0 for part in parts):
             if len(parts) == 2 and int(parts[0]) >= int(parts[1]):
                 raise ValueError(f"pos={pos!r}: the cut must be inside the text")
             return pos

@@ -34,6 +34,7 @@ QUESTIONS = ("lookup", "rare", "lacking", "filter", "nested", "sum", "mean", "ar
 FLAWS = ("none", "truncated", "duplicate_key", "nan", "comma")
 CATEGORIES = ["tools", "toys", "books", "garden", "kitchen", "music", "sports", "lighting"]
 FIELDS = ("id", "name", "category", "city", "quantity", "price", "weight", "stock", "rating", "year")
+IDS = range(100_000, 1_000_000)
 RARE = "recall_code"
 NUMERIC = ("quantity", "price", "weight", "stock", "rating", "year", "supplier.address.floor")
 CHARS = {"json": 250, "jsonl": 250, "csv": 82, "xml": 322, "log": 234}
@@ -111,7 +112,7 @@ def as_log(item: Record, number: int) -> str:
 
 
 def records(chance: random.Random, count: int) -> list[Record]:
-    return [record(chance, number) for number in chance.sample(range(100_000, 1_000_000), count)]
+    return [record(chance, number) for number in chance.sample(IDS, count)]
 
 
 def write(items: list[Record], form: str, indent: int = 0, flaw: str = "none", flawed: int = 0) -> str:
@@ -200,7 +201,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
     kind = QUESTIONS[index % len(QUESTIONS)] if kind == "all" else kind
     size, indent = positive(params, "size", 5_000), positive(params, "indent", 0)
     each = CHARS[form] + (92 if form == "json" and indent else 0)
-    count = max(10, size // each) if params["records"] is None else positive(params, "records", 10)
+    count = max(10, size // each) if params["records"] is None else positive(params, "records", 10, len(IDS))
     items = records(chance, count)
     asked = chance.randrange(count)
     category = items[asked]["category"]
@@ -303,7 +304,7 @@ def json_seed(params: Params, chance: random.Random) -> Draft:
     The answer once given for it was the largest `value`; the code that looked had raised KeyError, unseen.
     Variants: the number as an int, one value that stands out (`outlier`), another place.
     """
-    count = 1_000 if params["records"] is None else positive(params, "records", 10)
+    count = 1_000 if params["records"] is None else positive(params, "records", 10, len(IDS))
     pos = params["pos"]
     if isinstance(pos, bool) or not isinstance(pos, int | float) or not 0 <= pos <= 1:
         raise ValueError(f"pos={pos!r}: must be a share from 0 to 1 of the records")

@@ -55,6 +55,9 @@ class Task:
             known = ", ".join(sorted(self.defaults))
             raise ValueError(f"task {self.name} has no parameter {', '.join(unknown)}: it has {known}")
         full = {**self.defaults, **params}
+        for name, default in self.defaults.items():
+            if isinstance(default, bool) and not isinstance(full[name], bool):
+                raise ValueError(f"{name}={full[name]!r}: must be true or false")
         draft = self.build(full, seed, index)
         made = Sample(
             id=sample_id(self.name, self.version, full, seed, index),
@@ -123,11 +126,13 @@ def find(forms: tuple[tuple[str, str], ...], query: str, text: str) -> str | Non
     return None
 
 
-def positive(params: Params, name: str, least: int = 1) -> int:
-    """A whole number of at least `least`, or ValueError."""
+def positive(params: Params, name: str, least: int = 1, most: int | None = None) -> int:
+    """A whole number of at least `least` and at most `most`, or ValueError."""
     value = params[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}={value!r}: must be a whole number of at least {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{name}={value!r}: must be at most {most}")
     return value
 
 

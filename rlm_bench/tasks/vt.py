@@ -18,6 +18,7 @@ from rlm_bench.tasks.placing import place
 from rlm_bench.tasks.task import Draft, Params, Task, one_of, positive
 
 CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS = 4  # of a value that chains differ in
 
 
 def distinct(chance: random.Random, alphabet: str, width: int, count: int) -> list[str]:
@@ -28,19 +29,20 @@ def distinct(chance: random.Random, alphabet: str, width: int, count: int) -> li
 
 
 def build(params: Params, seed: int, index: int) -> Draft:
-    size, chains, hops = positive(params, "size", 1_000), positive(params, "chains"), positive(params, "hops")
+    size, hops = positive(params, "size", 1_000), positive(params, "hops")
+    chains = positive(params, "chains", most=10**DIGITS)
+    length = chains * (len("VAR ABCDE = 12345") + 2 + hops * (len("VAR ABCDE = VAR FGHIJ") + 2))
+    if length > size:
+        raise ValueError(f"size={size}: {chains} chains of {hops} hops need {length} characters")
     chance = rng("vt", params, seed, index)
     names = distinct(chance, CAPITALS, 5, chains * (hops + 1))
-    values = [f"{chance.randint(1, 9)}{rest}" for rest in distinct(chance, "0123456789", 4, chains)]
+    values = [f"{chance.randint(1, 9)}{rest}" for rest in distinct(chance, "0123456789", DIGITS, chains)]
     lines: list[tuple[float, str]] = []
     for c in range(chains):
         mine = names[c * (hops + 1) : (c + 1) * (hops + 1)]
         told = [f"VAR {mine[0]} = {values[c]}", *(f"VAR {b} = VAR {a}" for a, b in pairwise(mine))]
         lines += zip(sorted(chance.random() for _ in told), told, strict=True)
     lines.sort()
-    length = sum(len(line) + 2 for _, line in lines)
-    if length > size:
-        raise ValueError(f"size={size}: {chains} chains of {hops} hops need {length} characters")
     hay = haystack(one_of(params, "haystack", ("noise", "prose")), chance, size - length)
     inline = hay.mark != "\n"  # then a line of its own each
     text, positions = place(replace(hay, before="\n" if inline else "", after="\n"), lines)

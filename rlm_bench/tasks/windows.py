@@ -18,6 +18,7 @@ from typing import NamedTuple
 from rlm_bench import prose
 
 FIRST_DAY, DAYS = date(2022, 3, 1), 900
+USERS = range(10_000, 100_000)
 MONTHS = [
     "January",
     "February",
@@ -119,7 +120,7 @@ def first_word(text: str) -> str:
 def draw(chance: random.Random, rows: int, users: int, kinds: int = 6) -> list[Line]:
     """Lines without texts, in the order of the window: 80% of them of 20% of the users, labels unevenly
     shared, each user asking questions of at most `kinds` classes."""
-    ids = chance.sample(range(10_000, 100_000), users)
+    ids = chance.sample(USERS, users)
     busy = ids[: max(1, users // 5)]
     weights = [0.03 + 0.82 * chance.random() ** 2 for _ in labels()]
     own = {user: sorted(chance.sample(range(6), kinds)) for user in ids}

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -137,7 +138,22 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
         (["run", "--task", "niah", "--method", "rlm9"], "no method 'rlm9': there are direct"),
         (["run", "--task", "niah", "-m", "lokal"], "there is no model 'lokal': did you mean local"),
         (["run", "--task", "niah", "--strategy", "none.json"], "no strategy or strategy file 'none.json'"),
+        (["run", "--task", "niah", "-m", "scripted", "-o", "n", "1"], "scripted takes no options"),
+        (["run", "--task", "niah", "--corpus", ".", "-p", "haystack=docs"], "give --corpus or -p haystack="),
         (["gen", "nia"], "no task 'nia'"),
+        (["gen", "niah", "-p", "pos=[1]"], "pos=[1]: must be a number, a text, true, false or null"),
+        (["gen", "niah", "-p", "pos=cut:²"], "pos='cut:²': must be a share"),
+        (["gen", "codeqa", "-p", "src=5"], "5 holds no Python files"),
+        (["gen", "unanswerable", "-p", "told=maybe"], "told='maybe': must be true or false"),
+        (["gen", "vt", "-p", "chains=10001", "-p", "hops=1", "-p", "size=1000000"], "at most 10000"),
+        (["gen", "vt", "-p", "chains=9999", "-p", "size=100000"], "9999 chains of 4 hops need"),
+        (["gen", "multihop", "-p", "people=40000", "-p", "size=10000000"], "people=40000: must be at most"),
+        (["gen", "multihop", "-p", "kind=state", "-p", "moves=1000000000"], "must be at most 454"),
+        (["gen", "decoys", "-p", "kind=near_key", "-p", "count=1500", "-p", "size=1000000"], "ask for fewer"),
+        (["gen", "decoys", "-p", "kind=stale", "-p", "count=1500", "-p", "size=1000000"], "at most 1399"),
+        (["gen", "structured", "-p", "records=1000000"], "records=1000000: must be at most 900000"),
+        (["gen", "oolong_like", "-p", "users=95"], "users=95: must be at most 94"),
+        (["check", "questions"], "questions of your own are checked as they are read"),
         (["run", "--task", "questions"], "questions are those of a file: --questions FILE"),
         (["report", "."], "there is no samples.jsonl"),
         (["gen", "niah", "-o", "none/a.jsonl"], "none/a.jsonl: No such file or directory"),
@@ -149,6 +165,42 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_and_writes_nothing(here):
 )
 def test_wrong_uses_are_one_line_that_says_what_to_do(here, args, line):
     assert line in refused(*args)
+
+
+def test_the_defaults_that_list_shows_are_what_may_be_given(here):
+    line = re.search(r"^  unanswerable .*", said("list").stdout, re.M)[0]
+    assert "told=true" in line
+    plain = json.loads(said("gen", "unanswerable").stdout)
+    shown = [part for one in line.split()[1:] for part in ("-p", one)]
+    assert json.loads(said("gen", "unanswerable", *shown).stdout) == plain
+    for no in ("false", "False"):
+        untold = json.loads(said("gen", "unanswerable", "-p", f"told={no}").stdout)
+        assert "NOT_FOUND" not in untold["query"]
+    assert json.loads(said("gen", "count", "-p", "many=None").stdout)["params"]["many"] is None
+
+
+def test_a_file_is_written_over_only_where_there_is_a_sample(here):
+    (here / "a.jsonl").write_text("precious")
+    refused("gen", "nia", "-o", "a.jsonl")
+    assert "0 is not in the range" in said("gen", "niah", "--n", "0", "-o", "a.jsonl", code=2).stderr
+    assert (here / "a.jsonl").read_text() == "precious"
+
+
+def test_a_task_that_is_named_twice_is_run_once(here):
+    said("run", "--task", "niah", "--task", "niah", "--method", "oracle", "--dir", "run")
+    assert len(rows.read(here / "run")) == 1
+
+
+@pytest.mark.parametrize("task", ["pairs", "oolong_like", "shapes", "unanswerable"])
+def test_what_gen_writes_can_be_asked_as_questions_of_ones_own(here, task):
+    said("gen", task, "--n", "5", "-o", "own.jsonl")
+    said("run", "--questions", "own.jsonl", "--method", "oracle", "--method", "empty", "--dir", "run")
+    made = rows.read(here / "run")
+    assert {(one.method, one.strict) for one in made} == {("oracle", 1.0), ("empty", 0.0)}
+    own = [json.loads(line) for line in (here / "own.jsonl").read_text().splitlines()]
+    assert [one.context_sha256 for one in made if one.method == "oracle"] == [
+        one["context_sha256"] for one in own
+    ]
 
 
 def test_a_run_is_never_written_over_and_goes_on_with_its_own_options(here):

@@ -43,7 +43,7 @@ def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("{", "line 1: "),
+        ("{,}", "column 2: Expecting property name"),
         ([], "must be an object"),
         ({"query": "q", "answer": "a"}, "needs either context or path"),
         ({"context": "c", "answer": "a"}, "needs a query"),
@@ -55,11 +55,27 @@ def test_each_line_is_a_question_with_a_scorer_that_fits_its_answer(tmp_path):
         ({"context": "c", "query": "q", "answer": "a", "colour": 1}, "unknown field colour"),
         ({"context": "c", "query": "q", "answer": "a", "scorer": "set"}, "does not fit"),
         ({"path": "none.txt", "query": "q", "answer": "a"}, "no file"),
+        ({"path": "latin-1.txt", "query": "q", "answer": "a"}, "latin-1.txt: is no UTF-8 text, at byte 3"),
+        ({"context": "c", "query": "q", "answer": "a", "scorer": ["text"]}, r"no scorer \['text'\]"),
+        ({"context": "c", "query": "q", "answer": "Ada", "aliases": "A"}, "aliases must be a list of texts"),
+        ({"context": "c", "query": "q", "answer": "Ada", "aliases": None}, "aliases must be a list of texts"),
+        ({"context": "c", "query": "q", "answer": 3, "aliases": ["three"]}, "not for number: leave them out"),
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused_with_its_number(tmp_path, row, told):
-    with pytest.raises(ValueError, match=r"line 1: .*" if told == "line 1: " else f"line 1: .*{told}"):
+    (tmp_path / "latin-1.txt").write_bytes("café".encode("latin-1"))
+    with pytest.raises(ValueError, match=f"line 1[:,] .*{told}"):
         read(written(tmp_path, row))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line_and_what_is_no_utf_8_is_said(tmp_path):
+    file = tmp_path / "own.jsonl"
+    text = '{"context": "café", "query": "q", "answer": "a"}'
+    file.write_bytes(text.encode("utf-8-sig"))
+    assert [sample.context for sample in read(file)] == ["café"]
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"own\.jsonl: is no UTF-8 text, at byte 16"):
+        read(file)
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path):

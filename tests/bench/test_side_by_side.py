@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.peers.__main__ import CHILDREN, LOOK, SUB_CALLS, about
+from benchmarks.peers.__main__ import CHILDREN, LOOK, SUB_CALLS, about, main
 from benchmarks.peers.candidates import CANDIDATES, OURS
 from benchmarks.peers.measures import Child, Failed, Job, Peer, _result, snippets
 from benchmarks.peers.table import Row, table
@@ -97,3 +97,16 @@ def test_a_table_shows_ratios_failures_and_who_is_ahead() -> None:
 
 def test_every_candidate_says_what_it_is_installed_by() -> None:
     assert {candidate.package for candidate in CANDIDATES.values()} == set(CANDIDATES)
+
+
+def test_rows_that_there_are_not_are_refused_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["peers", "--rows", "nope"])
+    monkeypatch.setattr(
+        "benchmarks.peers.__main__.python_of", lambda name: pytest.fail(f"{name} is installed")
+    )
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    assert "--rows nope: the rows are" in capsys.readouterr().err
