@@ -114,6 +114,7 @@ you searched for in the reason.",
     "name a variable rather than writing a long value out.{variables}",
     teaches=frozenset(
         [
+            "data",
             "grep",
             "chunks",
             "llm_query",

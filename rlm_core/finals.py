@@ -55,9 +55,11 @@ class Judge:
     ) -> tuple[dict[str, Any] | None, str]:
         """The values of a submission that counts; or None and what the model is told instead.  `code` and
         `output` are of the step that submitted, and `history` is what was before it."""
-        if not (code or _looked(history)) and not last and self._push("no code yet"):
+        unlooked = not (code or _looked(history)) and not last
+        nothing = submitted.kind == "not_found"
+        if unlooked and (nothing or self._push("no code yet")):
             return None, "No code has looked into the text yet. Do that first, then answer."
-        if submitted.kind == "not_found":
+        if nothing:
             return submitted.values, ""
         try:
             values = self.task.check(dict(submitted.values))

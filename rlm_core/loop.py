@@ -182,6 +182,8 @@ class Run:
             done = yield from self._run_code(step)
         elif step.final:
             done = yield from self._final(step.final)
+        elif self._says_again(step.prose):
+            done = Done("", None, Submission("submit", {self.task.fields[0]: step.prose}, literal=True))
         else:
             self.bad_turns += 1
             told = self.wording.no_code.format(submit=contract.submit_call(self.task.fields))
@@ -199,7 +201,7 @@ class Run:
         elif step.code:
             said = self._nudge(step.code, done)
         stuck = bool(step.code and done.error) and self._as_before(step.code, done)
-        self.bad_turns = self.bad_turns + 1 if stuck else 0
+        self.bad_turns = self.bad_turns + 1 if stuck or not step.code else 0
         yield self._record(step, done, said, turn)
         return None
 
@@ -361,6 +363,18 @@ class Run:
 
     # ---- finals
 
+    def _says_again(self, prose: str) -> bool:
+        """A bare value without code, twice, that stands in what was searched: an answer but for its form."""
+        before = self.history.turns[-1] if self.history.turns else None
+        return (
+            len(self.task.fields) == 1
+            and before is not None
+            and not before.code
+            and before.reasoning == prose
+            and len(prose) <= finals.MAX_GROUNDED
+            and self.judge.verified({self.task.fields[0]: prose}, self.history)
+        )
+
     def _final(self, final: replies.Final) -> Generator[Request[Any] | Event, Any, Done]:
         """A text-level final: the value of a variable where it names one, else its own text."""
         name = final.var or (final.value if final.value in self.variables else "")
@@ -417,9 +431,10 @@ class Run:
         share = chars // max(1, len(self.task.inputs))
         seconds = CARD_SECONDS if not self.path else CARD_SECONDS / 5  # children may be many
         own = {*self.task.inputs, *(tool.name for tool in self.tools)}
+        taught = "data" in self.wording.teaches and "data" not in own
         cards = []
         for name, context in self.task.inputs.items():
-            data = "data" if name == "context" and "data" not in own else None
+            data = "data" if name == "context" and taught else None
             cards.append(f"`{name}`: {context.card(max_chars=share, seconds=seconds, data=data)}")
         return "\n\n".join(cards)
 

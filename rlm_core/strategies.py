@@ -132,7 +132,7 @@ SMALL = Strategy(
             _card(420_118, 5_033),
         ),
         _finding(
-            f"Which opera did the blind tailor see?{_VALUE}",
+            "Which opera did the blind tailor see? Answer with one word.",
             {"blind tailor": [], "opera": []},
             "NOT_FOUND",
             _card(540_229, 7_115),
@@ -144,7 +144,7 @@ SMALL = Strategy(
             _card(310_877, 3_904),
         ),
         _finding(
-            f"Who came to Mr. Lund's birthday dinner?{_VALUE}",
+            f"Who came to Mr. Lund's birthday dinner?{_VALUE} If the text does not say, reply NOT_FOUND.",
             {"birthday dinner": [_DINNER], "Lund": ["Mr. Lund had a cold.", _DINNER]},
             "Hana Sato",
             _card(150_030, 2_204),

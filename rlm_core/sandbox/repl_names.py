@@ -26,6 +26,8 @@ from rlm_core.sandbox.protocol import Repl, Submission
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """Asks the host: name, args, kwargs -> what it answers.  Raises RuntimeError with the host's words."""
 
+HINTS = 4  # times a cell that `grep` tells what is near to what no line holds
+
 _REGEX_LIKE = re.compile(r"\\[dwsbDWSB]|\.[*+]|\||\[[^\]]+\]|^\^|\$$")
 
 
@@ -59,6 +61,7 @@ class Names:
         self._repl, self._inputs, self._names = repl, inputs, names
         self._call, self._emit, self._submit = call, emit, submit
         self.looked = Looked(inputs)
+        self.hints = HINTS
         own = {
             "grep": self.grep,
             "chunks": self.chunks,
@@ -81,6 +84,11 @@ class Names:
         self.yielding = {name for name in ("grep", "chunks") if self.injected.get(name) == own[name]}
         """Those that give way to a variable of the code's own: `chunks = [...]` is everyday code, and the
         next cell expects the list.  The others stand anew in every cell."""
+
+    def begin(self) -> None:
+        """A cell begins."""
+        self.looked.clear()
+        self.hints = HINTS
 
     # ---- the context
 
@@ -129,11 +137,26 @@ class Names:
             found += lines
             if max is not None and len(found) >= max:
                 break
-        if not found and not (regex or compiled) and any(_REGEX_LIKE.search(str(p)) for p in patterns):
-            self._emit(
-                f"(grep: nothing holds {pattern!r} as plain text; for a regular expression add regex=True)\n"
-            )
+        if not found and not (regex or compiled):
+            self._tell_of_nothing(pattern, text is None)
         return found
+
+    def _tell_of_nothing(self, pattern: Any, everywhere: bool) -> None:
+        """An empty list reads as "not there"; where other words would find something, it is said."""
+        if any(_REGEX_LIKE.search(str(p)) for p in ([pattern] if isinstance(pattern, str) else pattern)):
+            told = f"nothing holds {pattern!r} as plain text; for a regular expression add regex=True"
+        elif isinstance(pattern, str) and everywhere and self.hints:
+            absent, lines = search.nearest(pattern, list(search.leaves(self.whole())))
+            if absent:
+                told = f"no line holds {pattern!r}, and none holds {', '.join(map(repr, absent))}"
+            elif lines:
+                told = f"no line holds {pattern!r} as it stands; nearest: {lines!r}"
+            else:
+                return
+            self.hints -= 1
+        else:
+            return
+        self._emit(f"(grep: {told})\n")
 
     @_named("chunks")
     def chunks(self, size: int, overlap: int = 0, text: Any = None) -> list[search.Piece]:

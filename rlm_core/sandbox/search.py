@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 LONG_LINE = 1_000  # characters; a longer line comes as a window around each match
@@ -202,6 +203,51 @@ def _down(text: str, end: int, count: int) -> int:
         found = text.find("\n", end + 1, most)
         end = found if found >= 0 else most
     return end
+
+
+COUNTED = 100  # places of a word that are looked at
+WORDS = 12  # of a phrase that are looked for
+SAY_NOTHING = re.compile(
+    r"the|and|for|are|was|were|has|had|have|his|her|its|who|whom|whose|how|did|does|not|you|with|from|that|this"
+)
+_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+
+
+def nearest(phrase: str, texts: Sequence[tuple[Any, str]], most: int = 2) -> tuple[list[str], list[str]]:
+    """For a phrase of several words that no line holds: its words that stand nowhere; or else, where each
+    stands somewhere, the lines that hold most of them, the long ones cut to what is around the rarest.
+
+    Words match in any case, as parts of words, and without their endings.  Of the rarest word's lines,
+    `COUNTED` are looked at."""
+    words = dict.fromkeys(_WORD.findall(fold(phrase)))
+    telling = [word for word in words if len(word) > 2 and not SAY_NOTHING.fullmatch(word)][:WORDS]
+    stems = {_stem(word): word for word in telling}
+    if len(stems) < 2:
+        return [], []
+
+    def around(stem: str) -> Iterator[Line]:
+        finder = literal(stem, case=False)
+        return islice((line for name, text in texts for line in lines(name, text, finder(text), 0)), COUNTED)
+
+    places = {stem: list(around(stem)) for stem in stems}
+    if absent := [word for stem, word in stems.items() if not places[stem]]:
+        return absent, []
+    rarest = min(stems, key=lambda stem: len(places[stem]))
+    held = [sum(stem in fold(line) for stem in stems) for line in places[rarest]]
+    best = max(held)
+    nearest = dict.fromkeys(line for line, of in zip(places[rarest], held, strict=True) if of == best > 1)
+    return [], [_cut(line, fold(line).find(rarest)) for line in islice(nearest, most)]
+
+
+def _cut(line: str, at: int) -> str:
+    return line[max(0, at - WINDOW) : at + WINDOW]
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "es", "s"):
+        if word.isalpha() and word.endswith(ending) and len(word) - len(ending) > 2:
+            return word.removesuffix(ending)
+    return word
 
 
 def pieces(name: Any, text: str, size: int, overlap: int) -> Iterator[Piece]:

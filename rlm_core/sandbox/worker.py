@@ -90,7 +90,7 @@ class Worker:
     def execute(self, request: Execute) -> Done:
         """Runs one cell.  Raises nothing: whatever the code did, there is a report."""
         self._output.clear()
-        self._names.looked.clear()
+        self._names.begin()
         self._submitted: Submission | None = None
         self._error: str | None = None
         self._code: types.CodeType | None = None

@@ -178,6 +178,33 @@ def test_not_found_after_nothing_but_code_that_failed_is_pushed_back():
     assert "No code has looked into the text yet" in play.told[1]
 
 
+def test_not_found_counts_only_where_code_has_looked():
+    play = stage(["FINAL(NOT_FOUND)"] * 3, strategy="small")
+    result = play.play()
+    assert (result.status, result.reason) == ("error", "3 replies in a row held no code to run")
+    assert all("No code has looked" in told for told in play.told)
+
+
+def test_a_bare_value_said_twice_is_an_answer_where_it_stands_in_what_was_searched():
+    found = {"grep('code')": Done("['the code is 4711']\n", None)}
+    result = stage([repl("grep('code')"), "4711", "4711"], found, strategy="small").play()
+    assert (result.status, result.answer, result.unverified) == ("answered", "4711", False)
+    for replies in (
+        ["4711"] * 3,
+        [repl("grep('code')"), *["0815"] * 3],
+        [repl("grep('code')"), "4711", "47", "11"],
+    ):
+        result = stage(replies, found, strategy="small").play()
+        assert (result.status, result.reason) == ("error", "3 replies in a row held no code to run")
+
+
+def test_a_profile_that_teaches_no_data_is_told_of_none():
+    for name, told in (("small", False), ("default", True)):
+        play = stage([repl("SUBMIT(1)")], {"SUBMIT(1)": submitted(1)}, context='{"a": [1, 2]}', strategy=name)
+        play.play()
+        assert ("`data`" in play.views[0].card) is told
+
+
 def test_a_submission_that_does_not_fit_is_told_why_and_asked_again():
     def check(values):
         if not isinstance(values["answer"], int):

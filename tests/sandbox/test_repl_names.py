@@ -73,6 +73,47 @@ def test_wrong_calls_are_told_by_the_name_that_was_called(code, words):
     assert f"TypeError: {words}" in error_of(code, tools=SUB_CALLS)
 
 
+NEAR = "The secret magic numbers of Kelso are told here: 4711.\nNothing else is told.\n" * 2
+LONG = "hay " * 200 + "The secret magic_number is 4711. " + "hay " * 10
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            "grep('magic number of Kelso')",
+            "nearest: ['The secret magic numbers of Kelso are told here: 4711.']",
+        ),
+        ("grep('MAGICAL number of Kelso')", "and none holds 'magical')"),
+        ("len(grep('the number was told by Orsa and Ilo'))", "and none holds 'orsa', 'ilo')"),
+        ("grep('elsewhere')", ""),  # one word: it is not there
+        ("grep('of the and')", ""),  # nothing to look for
+        ("grep('Nothing magic')", ""),  # no line holds more than one of them
+        ("grep(['magic number of', 'Kelso is'])", ""),
+        ("grep('magic number of Kelso', text='Kelso')", ""),
+        ("grep('magic number of Kelso', regex=True)", ""),
+    ],
+)
+def test_where_no_line_holds_a_phrase_grep_tells_what_is_near(call, said):
+    done = last(f"print({call})", context=NEAR)
+    told, _, returned = done.output.rpartition("\n")[0].rpartition("\n")
+    assert returned in ("[]", "0")
+    assert said in told if said else not told
+
+
+def test_what_is_near_in_a_long_line_is_cut_to_what_is_around_it():
+    output = last("grep('secret magic number')", context=LONG).output
+    assert "The secret magic_number is 4711. hay" in output
+    assert len(output) < 600
+
+
+def test_in_a_loop_grep_tells_what_is_near_a_few_times_and_in_the_next_cell_anew():
+    loop = "for n in range(20): grep('magic number of Kelso')"
+    first, second = run(loop, loop, context=NEAR).done
+    assert first.output == second.output
+    assert first.output.count("nearest") == 4
+
+
 def test_what_is_injected_leads_to_nothing_else():
     names = ("grep", "chunks", "SUBMIT", "SHOW_VARS", "llm_query", "look_up", "grep('x')[0]", "chunks(1)[0]")
     code = "\n".join(f"print([n for n in dir({name}) if n not in dir('')])" for name in names)
