@@ -191,6 +191,24 @@ def _unused(tree: ast.Module, walked: Sequence[ast.AST], code: str) -> str | Non
     return unused[0] if len(re.findall(rf"\b{unused[0]}\b", code)) == 1 else None
 
 
+def definition(code: str, name: str, constant: bool = False) -> str:
+    """The lines of the top-level class or function of that name, its decorators too, or of the assignment to
+    a constant."""
+    for node in ast.parse(code).body:
+        if constant:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            found = isinstance(target, ast.Name) and target.id == name
+        else:
+            found = isinstance(node, DEFINITIONS) and node.name == name
+        if found:
+            first = min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
+            return "".join(list(io.StringIO(code))[first - 1 : node.end_lineno])
+    raise LookupError(name)
+
+
+DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
 # ---- other names
 
 

@@ -40,7 +40,11 @@ def presets() -> dict[str, Preset]:
     made = (
         Preset("smoke", "every task once, 10K characters", list(_every(1, 10_000))),
         Preset("quick", "every task five times, 100K characters; twins in pairs", list(_every(5, 100_000))),
-        Preset("standard", "a needle at 13 places, all tasks at 100K and 1M characters", list(_standard())),
+        Preset(
+            "standard",
+            "a needle at 13 places, all tasks and their kinds, at 100K and 1M characters",
+            list(_standard()),
+        ),
         Preset(
             "positions", "a needle at 26 places, on cuts too, in 300K and 1M characters", list(_positions())
         ),
@@ -71,6 +75,24 @@ def _standard() -> Iterator[Cell]:
             yield _cell("niah", 3, size=size, pos=pos)
         yield from (cell for cell in _every(20, size) if cell.task != "niah")
         yield _cell("codeqa", 20, size=size, renamed=True)
+        for task, params in _kinds():
+            yield _cell(task, 8, size=size, **params)
+
+
+def _kinds() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What tasks have beside their defaults.  Eight samples of each, since records are asked eight
+    questions."""
+    for kind in ("stale", "near_key", "typed", "inject"):
+        yield "decoys", {"kind": kind}
+    for form in ("jsonl", "csv", "xml", "log"):
+        yield "structured", {"format": form}
+    for flaw in ("truncated", "duplicate_key", "nan", "comma"):
+        yield "structured", {"flaw": flaw}
+    for kind, hops in (("chain", 4), ("state", 2)):
+        yield "multihop", {"kind": kind, "hops": hops}
+    for mode, k in (("mv", 4), ("mq", 4), ("gather", 20)):
+        yield "niah_multi", {"mode": mode, "k": k}
+    yield "vt", {"chains": 4}
 
 
 def _positions() -> Iterator[Cell]:
@@ -86,8 +108,14 @@ def _scale() -> Iterator[Cell]:
 
 
 def _seed() -> Iterator[Cell]:
-    """Its sizes, positions, counts and wording; `unanswerable` in pairs, where it asked about the one side
-    alone."""
+    """Its sizes, places and counts, and not all of its texts.
+
+    Needles in random words, A and B have its words, sentences, questions and records.  Aggregation has its
+    sections, but the largest value is in no line that is not meant.
+    C has RULER's sentences with keys at random places, where it had three needles at .2, .5 and .8.  D has
+    sentences of ours, in prose.  E has questions of ours in prose, each with a twin that the text answers,
+    where it asked about the one side alone.  F has its block of five people, ours by name, in prose.  So C to
+    F compare with it by the kind of question and its size alone."""
     for size in (100_000, 300_000, 500_000, 1_000_000):  # and its experiment A, at 300K
         for pos in (0.1, 0.3, 0.5, 0.7, 0.9):
             yield _cell("niah", 5, size=size, pos=pos, haystack="words", needle="number5")

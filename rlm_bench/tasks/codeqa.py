@@ -21,7 +21,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -289,14 +289,39 @@ def build(params: Params, seed: int, index: int) -> Draft:
     else:
         raise BuildError(f"no files of {size} characters together have what {kind} asks about")
     asked, question = chance.choice(candidates), QUESTIONS[kind]
+    alone = holder(known, text, kind, asked)
     return Draft(
         context=text,
         query=question.wording.format(**asked._asdict()),
         answer=question.answer(known, asked),
         answer_type="count" if question.scorer == "integer" else "name",
         scorer=question.scorer,
-        meta={"kind": kind, "asked": tuple(asked), "keys": [key for key in asked if key]},
+        meta={
+            "kind": kind,
+            "asked": tuple(asked),
+            "keys": [key for key in asked if key],
+            "needles": [alone] if text.count(alone) == 1 else [],
+            "elsewhere": True,  # names are said again where they are used
+        },
     )
+
+
+def holder(known: Code, text: str, kind: str, asked: Asked) -> str:
+    """What has the answer alone: all of a file, or a definition in it; "" where several do."""
+    places: dict[str, Mapping[str, tuple[str, Any]]] = {
+        "define_where": known.classes,
+        "base_of": known.classes,
+        "default_value": known.functions,
+        "raises_in": known.functions,
+        "constant_value": known.constants,
+    }
+    path = asked.file or (places[kind][asked.name][0] if kind in places else "")
+    source = next((one for one in code.split(text) if one.path == path), None)
+    if source is None:
+        return ""
+    if asked.file:
+        return code.HEAD.format(path=path) + source.text
+    return code.definition(source.text, asked.name, constant=kind == "constant_value")
 
 
 def solve(sample: Sample) -> Any:
@@ -305,7 +330,10 @@ def solve(sample: Sample) -> Any:
         told = re.findall(r"^\d: (.+)$", sample.query, re.M)
         true = [number for number, statement in enumerate(told) if is_true(known, statement)]
         return true[0] if len(true) == 1 else None
-    return QUESTIONS[kind].answer(known, Asked(*sample.meta["asked"]))
+    try:
+        return QUESTIONS[kind].answer(known, Asked(*sample.meta["asked"]))
+    except KeyError:  # what is asked about is not there
+        return None
 
 
 # ---- what a search without a parser answers

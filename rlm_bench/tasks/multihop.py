@@ -121,15 +121,20 @@ def table(params: Params, chance: random.Random, size: int, hops: int) -> Draft:
         spots = sorted(chance.random() for _ in lines)
         told = [(spot, f"\n{line}\n") for spot, line in zip(spots, lines, strict=True)]
         text, _ = place(hay, told)
+    needles = list[int]()  # lines without which there is no answer; without the top's, another is the top
     if hops == 1:
         me = chance.randrange(count)
-        query, answer = f"What is the favorite color of {names[me]}?", colours[me]
+        query, answer, needles = f"What is the favorite color of {names[me]}?", colours[me], [me]
     elif hops == 2:
         query, answer = "What is the favorite color of the person with the most dogs?", colours[top]
     else:
-        query = "In which city is the manager of the person with the most dogs?"
-        answer = cities[names.index(managers[top])]
-    return Draft(text, f"{query} Answer with one word.", answer, "word", "text", {"hops": hops})
+        query, boss = (
+            "In which city is the manager of the person with the most dogs?",
+            names.index(managers[top]),
+        )
+        answer, needles = cities[boss], [] if boss == top else [boss]
+    meta = {"hops": hops, "needles": [lines[n] for n in needles], "elsewhere": True}  # as others' colours are
+    return Draft(text, f"{query} Answer with one word.", answer, "word", "text", meta)
 
 
 def chain(params: Params, chance: random.Random, size: int, hops: int, index: int) -> Draft:
@@ -203,6 +208,8 @@ def state(params: Params, chance: random.Random, size: int, index: int) -> Draft
         scorer="text",
         meta={
             "positions": [positions[last]],
+            "needles": [sentences[last]] if sentences.count(sentences[last]) == 1 else [],
+            "elsewhere": True,  # others are there too
             "decoys": {room: "stale" for name, room in told if name == asked and room != told[last][1]},
             "keys": [asked],
         },
@@ -244,11 +251,13 @@ def solve(sample: Sample) -> Any:
         return name or None
     rows = {name: (int(dogs), colour, boss, city) for name, dogs, colour, boss, city in ROW.findall(text)}
     if one := re.search(r"color of (\w+ \w+)\?", query):
-        return rows[one[1]][1]
+        return rows[one[1]][1] if one[1] in rows else None
     top = max(rows.values())
     if sum(row[0] == top[0] for row in rows.values()) != 1:
         raise BuildError("two have the most dogs")
-    return top[1] if "color" in query else rows[top[2]][3]
+    if "color" in query:
+        return top[1]
+    return rows[top[2]][3] if top[2] in rows else None
 
 
 def guess(sample: Sample) -> Any:

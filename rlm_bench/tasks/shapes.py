@@ -60,7 +60,7 @@ def build(params: Params, seed: int, index: int) -> Draft:
         asked = {"question": chance.choice(structured.QUESTIONS), "format": "jsonl", "size": size}
         draft = structured.build({**structured.TASK.defaults, **asked}, seed, index)
         context: Any = [json.loads(line) for line in draft.context.splitlines()]
-        draft.meta["decoys"] = {}  # they are told as text: 4.90, which as a number is 4.9
+        draft.meta.update(decoys={}, needles=[])  # they are told as text: 4.90, which as a number is 4.9
     else:
         share = size * 2 // 3 if shape == "two" else size
         draft = niah.build({**niah.TASK.defaults, "size": share, "pos": params["pos"]}, seed, index)

@@ -115,9 +115,25 @@ def records(chance: random.Random, count: int) -> list[Record]:
     return [record(chance, number) for number in chance.sample(IDS, count)]
 
 
-def write(items: list[Record], form: str, indent: int = 0, flaw: str = "none", flawed: int = 0) -> str:
-    """The records as one text; `flaw` strikes the record number `flawed`."""
-    columns = list(dict.fromkeys(path for item in items for path, _ in flatten(item)))
+def write(items: list[Record], form: str) -> str:
+    """The records as one text."""
+    columns = columns_of(items)
+    return joined(lines_of(items, form, columns), form, columns)
+
+
+def columns_of(items: list[Record]) -> list[str]:
+    return list(dict.fromkeys(path for item in items for path, _ in flatten(item)))
+
+
+def lines_of(
+    items: list[Record],
+    form: str,
+    columns: list[str],
+    indent: int = 0,
+    flaw: str = "none",
+    flawed: int = 0,
+) -> list[str]:
+    """Each record's text; `flaw` strikes the record number `flawed`."""
     if form == "json":
         lines = [as_json(item, indent, 1) for item in items]
     elif form == "jsonl":
@@ -139,6 +155,10 @@ def write(items: list[Record], form: str, indent: int = 0, flaw: str = "none", f
         lines[flawed] = lines[flawed].removesuffix(end).rstrip() + told + end
     elif flaw != "none":
         lines[flawed] = lines[flawed].replace(price, "NaN" if flaw == "nan" else price.replace(".", ","), 1)
+    return lines
+
+
+def joined(lines: list[str], form: str, columns: list[str], indent: int = 0) -> str:
     if form == "json":
         pad = " " * indent
         return "[\n" + ",\n".join(pad + line for line in lines) + "\n]\n"
@@ -215,9 +235,14 @@ def build(params: Params, seed: int, index: int) -> Draft:
         decoys = {
             scalar(value): "max_of_column" for value in largest.values() if Decimal(str(answer)) != value
         }
-    text = write(items, form, indent, flaw, flawed)
+    columns = columns_of(items)
+    lines = lines_of(items, form, columns, indent, flaw, flawed)
+    text = joined(lines, form, columns, indent)
     decoys = {decoy: kind_ for decoy, kind_ in decoys.items() if decoy in text}
-    where = {} if kind in ("sum", "mean", "argmax") else {"positions": [asked / count]}
+    where: dict[str, Any] = {}
+    if kind not in ("sum", "mean", "argmax"):
+        alone = kind == "rare"  # other records have the same numbers
+        where = {"positions": [asked / count], "needles": [lines[asked]], "elsewhere": not alone}
     return Draft(
         context=text,
         query=query,

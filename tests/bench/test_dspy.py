@@ -4,7 +4,10 @@ import pytest
 
 dspy = pytest.importorskip("dspy")
 
-from rlm_bench.dspy import devset, metric  # noqa: E402
+from rlm_bench import tasks  # noqa: E402
+from rlm_bench.dspy import WRONG, devset, feedback, metric  # noqa: E402
+from rlm_bench.scorers import score  # noqa: E402
+from rlm_bench.tasks import decoys, unanswerable  # noqa: E402
 
 
 class Says(dspy.Module):
@@ -43,6 +46,42 @@ def test_evaluate_runs_it_on_threads_and_writes_its_json(tmp_path):
     assert len(json.loads(place.read_text())) == 4
     right[examples[0].query] = "I do not know"
     assert evaluate(Says(right)).score == 75.0
+
+
+def test_what_evaluate_writes_as_json_may_have_been_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("RLM_HOME", str(tmp_path))
+    examples = devset("shapes", n=5, size=5_000)
+    place = tmp_path / "results.json"
+    evaluate = dspy.Evaluate(devset=examples, metric=metric("shapes"), save_as_json=str(place))
+    assert evaluate(Says({example.query: example.answer for example in examples})).score == 100.0
+    assert len(json.loads(place.read_text())) == 5
+    (text,) = (
+        one.context for one in examples if one.params == {"size": 5_000} and isinstance(one.context, str)
+    )
+    assert examples[3].answer in text
+
+
+@pytest.mark.parametrize(
+    ("task", "params"),
+    [
+        *(("decoys", {"kind": kind}) for kind in decoys.KINDS),
+        ("niah_multi", {}),
+        ("vt", {"chains": 4}),
+        ("multihop", {"kind": "chain"}),
+        ("multihop", {"kind": "state"}),
+        ("structured", {}),
+        *(("unanswerable", {"kind": kind}) for kind in unanswerable.KINDS),
+    ],
+)
+def test_feedback_says_what_each_decoy_is(task, params):
+    for index in range(2):
+        sample = tasks.get(task).sample(index=index, **params)
+        for decoy in sample.meta["decoys"]:
+            found = score(sample, [decoy] if isinstance(sample.answer, list) else decoy)
+            assert found.error_class in WRONG
+            told = feedback(sample, decoy, found)
+            assert decoy in told
+            assert WRONG[found.error_class] in told
 
 
 def test_an_optimizer_is_told_what_was_wrong():

@@ -5,11 +5,12 @@ import threading
 import pytest
 from bench.made import row
 
-from rlm_bench import questions, rows, runner
+from rlm_bench import questions, rows, runner, tasks
 from rlm_bench.methods import Settings
 from rlm_bench.presets import Cell, Preset, presets
 from rlm_bench.rows import Folder, Row, RowsError
 from rlm_bench.runner import Job, Models, Spec, Tally, left_to_do, perform_one, plan
+from rlm_bench.tasks import decoys, niah_multi, structured
 from rlm_core.lms import LMCallError, ScriptedLM
 from rlm_core.pool import Threads
 
@@ -45,6 +46,20 @@ def test_the_presets_are_as_large_as_their_names_say():
     for preset in (*presets().values(), presets()["quick"].with_n(3)):  # no question without its twin
         assert all(cell.n % 2 == 0 for cell in preset.cells if cell.task == "unanswerable")
     assert presets()["quick"].with_n(2).samples == 2 * len(presets()["quick"].cells)
+
+
+def test_standard_asks_every_kind_that_tasks_have():
+    def asked(task, name):
+        default, cells = tasks.get(task).defaults[name], presets()["standard"].cells
+        return {cell.params.get(name, default) for cell in cells if cell.task == task}
+
+    assert asked("decoys", "kind") == set(decoys.KINDS)
+    assert asked("structured", "format") == set(structured.FORMATS)
+    assert asked("structured", "flaw") == set(structured.FLAWS)
+    assert asked("multihop", "kind") == {"table", "chain", "state"}
+    assert asked("niah_multi", "mode") == set(niah_multi.MODES)
+    assert asked("vt", "chains") == {1, 4}
+    assert 600 <= presets()["standard"].samples <= 900
 
 
 def test_a_row_holds_what_was_done_and_can_be_read_again():

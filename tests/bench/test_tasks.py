@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -8,7 +9,11 @@ import pytest
 
 from rlm_bench import rows, tasks
 from rlm_bench.answers import said
+from rlm_bench.samples import BuildError
 from rlm_bench.scorers import score
+from rlm_bench.tasks import codeqa, structured
+
+IN_SEVERAL = ("subclasses", "count_decorated")
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +67,32 @@ def test_an_unknown_parameter_is_refused_with_the_names_of_the_known_ones(name):
 def test_an_unknown_task_is_refused_with_the_names_of_the_known_ones():
     with pytest.raises(ValueError, match=r"no task 'chess': the tasks are .*niah"):
         tasks.get("chess")
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        *(
+            ("structured", {"question": kind, "flaw": "comma"})
+            for kind in ("lookup", "rare", "filter", "nested")
+        ),
+        *(("structured", {"question": "lacking", "format": form}) for form in structured.FORMATS),
+        ("multihop", {"hops": 1}),
+        ("multihop", {"hops": 3}),
+        ("multihop", {"kind": "state"}),
+        *(("codeqa", {"question": kind}) for kind in codeqa.QUESTIONS if kind not in IN_SEVERAL),
+    ],
+)
+def test_an_answer_that_one_place_has_is_seen_to_go_with_it(name, params):
+    task = tasks.get(name)
+    sample = task.sample(**params)
+    (needle,) = sample.meta["needles"]
+    assert (
+        task.solve(dataclasses.replace(sample, context=sample.context.replace(needle, ""))) != sample.answer
+    )
+    blind = dataclasses.replace(task, solve=lambda sample: task.sample(**params).answer)
+    with pytest.raises(BuildError, match="finds the answer without the needle"):
+        blind.sample(**params)
 
 
 ROOT = Path(__file__).parents[2]
