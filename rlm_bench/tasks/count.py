@@ -99,12 +99,15 @@ def argmax(chance: random.Random, size: int, many: int) -> Draft:
 
 
 METRICS = ("revenue", "growth", "profit", "headcount", "output", "emissions", "turnover")
+VALUES = range(10, 10_000)
 
 
 def rows(chance: random.Random, size: int, many: int, kind: str) -> Draft:
     metric = chance.choice(METRICS)
+    if many > len(VALUES):
+        raise ValueError(f"many={many}: must be at most {len(VALUES)}")
     others = [other for other in METRICS if other != metric]
-    values = chance.sample(range(10, 10_000), many)
+    values = chance.sample(VALUES, many)
     told = [f"** {prose.key(chance)} {metric}: {value} **" for value in values]
     told += [
         f"** {prose.key(chance)} {chance.choice(others)}: {chance.randint(10, 20_000)} **"

@@ -84,7 +84,9 @@ FIRST_NAMES = (14 * 5) ** 2 * 6
 
 
 def people(chance: random.Random, count: int) -> list[str]:
-    """Full names of nobody, all different in both parts."""
+    """Full names of nobody, all different in both parts.  ValueError for more than there are."""
+    if count > FIRST_NAMES:
+        raise ValueError(f"there are names for {FIRST_NAMES} people at most, not for {count}")
     made: dict[str, str] = {}
     lasts: set[str] = set()
     while len(made) < count:
@@ -96,7 +98,7 @@ def people(chance: random.Random, count: int) -> list[str]:
 
 
 def table(params: Params, chance: random.Random, size: int, hops: int) -> Draft:
-    count = positive(params, "people", 2, most=FIRST_NAMES)
+    count = positive(params, "people", 2)
     names = people(chance, count)
     dogs = [chance.randint(0, max(7, count // 2)) for _ in names]
     top = chance.randrange(count)
