@@ -24,7 +24,7 @@ from rlm_bench.tasks.task import Draft, Params, Task
 FIELDS = ("context", "path", "query", "answer", "scorer", "aliases")
 GENERATED = {field.name for field in fields(Sample)} | {"context_sha256"}
 """What `gen` writes beside them.  Of these only what scores go by is read: `answer_type`, and of `meta`:"""
-SCORED_BY = ("decoys", "value", "asked", "told", "cluster")
+SCORED_BY = {"decoys": dict, "value": str, "asked": dict, "told": bool, "cluster": str}
 
 
 def reference(file: Path | str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _draft(row: Any, file: Path) -> Draft:
             "told": "NOT_FOUND" in row["query"],
             "aliases": aliases,
             "cluster": text,  # questions of one text share its chances
-            **{name: told[name] for name in SCORED_BY if name in told},
+            **{name: told[name] for name, kind in SCORED_BY.items() if isinstance(told.get(name), kind)},
         },
     )
 

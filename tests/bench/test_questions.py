@@ -78,6 +78,18 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line_and_what_is_no_utf_8_is_
         read(file)
 
 
+def test_what_gen_says_beside_is_read_where_scores_go_by_it(tmp_path):
+    line = {"context": "Ann has 7, Bob 8.", "query": "What has Ann?", "answer": "7", "scorer": "value"}
+    line |= {"answer_type": "number", "id": "niah-1", "context_sha256": ""}
+    decoyed, other = read(
+        written(
+            tmp_path, {**line, "meta": {"decoys": {"8": "near_key"}}}, {**line, "meta": {"decoys": ["8"]}}
+        )
+    )
+    assert score(decoyed, "8").error_class == "near_key"
+    assert score(other, "8").error_class == "wrong"
+
+
 def test_an_empty_or_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no question"):
         read(written(tmp_path, ""))
