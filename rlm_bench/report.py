@@ -36,6 +36,8 @@ from rlm_bench.summary import (
     size_of,
 )
 
+ALL = "all tasks"
+
 HOW = (
     "Scores are `strict`: the final answer, normalised. Each score carries its 95% interval: Wilson's, where "
     "samples of one context count for what they are worth together. Errors (a call or a sandbox that "
@@ -241,12 +243,14 @@ def judged(rows: Sequence[Row]) -> list[Row]:
 
 
 def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], str]:
-    """The pairs of methods that are, and what is to be said of the others."""
-    groups = grouped(sorted(judged(rows), key=lambda row: row.task), lambda row: row.task)
-    found = pairs(groups, labels(rows))
+    """The pairs of methods that are, over all tasks and in each, and what is to be said of the others."""
+    rows = judged(rows)
+    groups = grouped(sorted(rows, key=lambda row: row.task), lambda row: row.task)
+    over_all = pairs({ALL: rows}, labels(rows)) if len(groups) > 1 else []
+    found = over_all + pairs(groups, labels(rows))
     apart = [pair for pair in found if pair.apart]
     rest, every = len(found) - len(apart), len(found)
-    return apart, f"Not told apart: {rest:,} of {every:,} pairs of a task's methods." if rest else ""
+    return apart, f"Not told apart: {rest:,} of {every:,} pairs of methods." if rest else ""
 
 
 def apart_table(found: Sequence[Pair]) -> Table:
@@ -268,6 +272,7 @@ def places(rows: Sequence[Row]) -> list[str]:
     placed = judged([row for row in rows if place_of(row) is not None and row.score is not None])
     label, kind = labels(rows), kinds_of(placed)
     lines = []
+    alike: dict[str, list[str]] = {}
     kinds = {kind(row) for row in placed}
     for (asked, name, size), some in sorted(
         grouped(placed, lambda row: (kind(row), label(row), size_of(row))).items()
@@ -278,10 +283,13 @@ def places(rows: Sequence[Row]) -> list[str]:
             continue
         apart = places_apart(some)
         if not apart:
-            lines.append(f"{name} at {chars(size)}: no place is told apart from the others ({share(some)}).")
+            alike.setdefault(name, []).append(chars(size))
         for place, here, rest in apart:
             word = "worse" if here.mean < rest.mean else "better"
             lines.append(f"{name} at {chars(size)}: place {place} is {word}, {here}, the others {rest}.")
+    if alike:
+        where = "; ".join(f"{name} at {', '.join(sizes)}" for name, sizes in alike.items())
+        lines.append(f"No place is told apart from the others: {where}.")
     return lines
 
 
