@@ -3,7 +3,7 @@
 direct        one call with the text; its two ends where it is too long for the model's window
 direct-head   the same, but its head is kept
 direct-tail   the same, but its tail is kept
-direct-error  the same, but a text that is too long is an error
+direct-error  the same, but a text that is too long has no answer
 rag           one call with the pieces that BM25 finds
 chunked       notes on all pieces, and one call that answers from them
 rlm0 rlm1 rlm2
@@ -20,27 +20,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from typing import Any
 
-from rlm_bench.models import Meter, Metered, counter
+from rlm_bench import traces
+from rlm_bench.models import Meter, Metered, cost_reached, counter
 from rlm_bench.rows import plain
 from rlm_bench.samples import Sample
 from rlm_bench.tasks import get
 from rlm_core import baselines, contract, strategies
 from rlm_core.context import Context
+from rlm_core.events import Event
 from rlm_core.finding import Finder, Span, covered
 from rlm_core.limits import Limits, RunUsage
 from rlm_core.lms import LM, LMCallError
 from rlm_core.loop import DEFAULT_WINDOW, Result
 from rlm_core.pieces import Pieces, texts_of
 
+COST = Limits().cost or math.inf  # dollars of an RLM on one sample
 SHRINK = 0.8  # of the window, where a model refuses what was estimated to fit
 
 
@@ -76,11 +81,12 @@ class Outcome:
     """What a method came to.
 
     status     answered; not_found; budget or timeout: ended by a limit, with the best answer so far; gave_up:
-               the model did not do what the method needs of it, which counts as wrong; error: something
-               outside the model failed, which does not count
+               the model did not do what the method needs of it, and too_long: the text does not fit, which
+               both count as wrong; error: something outside the model failed, or the run's --max-cost ended
+               the sample, which does not count
     truncated  whether the model, or retrieval, was shown less than the text
     coverage   share of the text's characters that models were shown, where that is known
-    steps      an RLM's: code, output and error of each
+    steps      an RLM's: code, output and error of each, and its sub-calls; other methods' sub-calls, in one
     """
 
     answer: Any = None
@@ -120,21 +126,27 @@ def perform(name: str, sample: Sample, setting: Setting) -> Outcome:
     Raises LMCallError of kind "auth", and MethodFailed: the next sample would fail as well."""
     from rlm_core.sandbox.protocol import SandboxError
 
-    meter, start = Meter(), time.monotonic()
-    try:
-        outcome = METHODS[name](sample, setting, meter)
-    except LMCallError as error:
-        if error.kind == "auth":
-            raise
-        meter.lost("root", setting.root.model, error.usage)
-        outcome = Outcome(None, "error", str(error))
-    except GaveUp as error:
-        outcome = Outcome(None, "gave_up", str(error))
-    except (SandboxError, baselines.TooLong) as error:
-        outcome = Outcome(None, "error", str(error))
-    if not outcome.usage.rows:
-        outcome.usage = meter.usage
-    outcome.seconds = time.monotonic() - start
+    with ALONE.get(name, nullcontext()):
+        meter, start = Meter(setting.cost), time.monotonic()
+        try:
+            outcome = METHODS[name](sample, setting, meter)
+        except LMCallError as error:
+            if error.kind == "auth":
+                raise
+            outcome = Outcome(None, "error", str(error))
+        except GaveUp as error:
+            outcome = Outcome(None, "gave_up", str(error))
+        except baselines.TooLong as error:
+            outcome = Outcome(None, "too_long", str(error))
+        except SandboxError as error:
+            outcome = Outcome(None, "error", str(error))
+        outcome.seconds = time.monotonic() - start
+    if meter.refused:
+        outcome.status, outcome.reason = "error", meter.refused
+    if meter.usage.calls:
+        outcome.usage, outcome.first_seconds = meter.usage, meter.first_seconds
+    if meter.sub_calls:
+        outcome.steps.append({"calls": meter.sub_calls})
     return outcome
 
 
@@ -266,13 +278,13 @@ def _limits(setting: Setting, depth: int) -> Limits:
         depth=depth,
         sub_calls=told.sub_calls,
         seconds=told.seconds,
-        cost=Limits().cost if setting.cost is None else setting.cost,
+        cost=COST if setting.cost is None else min(COST, setting.cost),
     )
 
 
 def _rlm(depth: int) -> Perform:
     def rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
-        from rlm_core.events import Replied, Started, Stepped, SubCalled
+        from rlm_core.events import Chunk, Replied, Started, Stepped, SubCalled
         from rlm_core.rlm import RLM, Finished
 
         made = RLM(
@@ -284,6 +296,7 @@ def _rlm(depth: int) -> Perform:
         )
         start, first, failed = time.monotonic(), None, False
         shown: list[str] = []
+        events: list[Event] = []
         for event in made.stream(sample.context, sample.query):
             if isinstance(event, Replied) and not event.path:
                 first = first or time.monotonic() - start
@@ -295,10 +308,14 @@ def _rlm(depth: int) -> Perform:
             elif isinstance(event, SubCalled):
                 shown.append(event.prompt)
             elif isinstance(event, Finished):
-                outcome = _outcome(event.result, failed)
+                outcome = _outcome(event.result, failed, events)
+                if event.result.limit == "cost" and setting.cost is not None and setting.cost < COST:
+                    outcome.status, outcome.reason = "error", cost_reached(setting.cost)
                 outcome.first_seconds = first
                 outcome.coverage = _coverage(sample, shown)
                 return outcome
+            if not isinstance(event, Chunk):
+                events.append(event)
         raise RuntimeError("the run ended without a result")
 
     return rlm
@@ -318,7 +335,7 @@ def _coverage(sample: Sample, shown: Sequence[str]) -> float | None:
     return None if finder.late or not size else covered(spans) / size
 
 
-def _outcome(result: Result, failed: bool) -> Outcome:
+def _outcome(result: Result, failed: bool, events: Sequence[Event] = ()) -> Outcome:
     """`failed`: whether the last call of the root model failed, rather than the model itself."""
     status = result.status
     if status == "limit":
@@ -327,10 +344,7 @@ def _outcome(result: Result, failed: bool) -> Outcome:
         named = "error" if failed else "gave_up"
     else:
         named = status
-    steps = [
-        {"said": turn.reasoning, "code": turn.code, "output": turn.output, "error": turn.error}
-        for turn in result.trajectory
-    ]
+    steps = traces.steps(result.trajectory, events)
     return Outcome(
         result.answer, named, result.reason, result.usage, unverified=result.unverified, steps=steps
     )
@@ -346,7 +360,8 @@ def dspy_rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
             max_iters=told.iterations,
             max_llm_calls=told.sub_calls,
             sub_lm=sub,
-            limits=_limits(setting, 1),
+            # the module takes these two as upstream does, and no others beside
+            limits=replace(_limits(setting, 1), iterations=Limits().iterations, sub_calls=Limits().sub_calls),
             strategy=strategy_of(setting),
             sandbox=told.sandbox,
             window=root.window,
@@ -420,6 +435,10 @@ def rlms(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
         return Outcome(peers.rlms(sample, setting, meter))
     except TimeoutExceededError as error:
         return Outcome(error.partial_answer, "timeout", str(error))
+    except LMCallError:
+        raise
+    except Exception as error:
+        raise LMCallError(f"{type(error).__name__}: {error}") from error
 
 
 # ---- what needs no model
@@ -451,6 +470,9 @@ def _rule(name: str) -> Perform:
 
 
 PACKAGES = ("dspy", "rlms")  # methods that are other packages, by the name of which they go
+
+ALONE = {"rlms": threading.Lock()}
+"""Methods of which one sample at a time is done in a process: they change its folder and its stdout."""
 
 MODELLESS: dict[str, Perform] = {
     "oracle": oracle,

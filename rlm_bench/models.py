@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rlm_core.limits import Budget, Limits, RunUsage
-from rlm_core.lms import LM, Completion, Message, ScriptedLM, Usage, estimate_tokens
+from rlm_bench import traces
+from rlm_core.limits import Budget, LimitReached, Limits, RunUsage
+from rlm_core.lms import LM, Completion, LMCallError, Message, ScriptedLM, Usage, estimate_tokens
 from rlm_core.loop import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
@@ -118,50 +120,103 @@ class Metered:
         return self
 
     def complete(self, messages: Sequence[Message]) -> Completion:
-        completion = self.lm.complete(messages)
-        self.meter.record(self.role, completion)
-        return completion
+        with self.meter.call(self.role, self.model, messages) as ended:
+            return ended(self.lm.complete(messages))
 
     async def acomplete(self, messages: Sequence[Message]) -> Completion:
-        completion = await self.lm.acomplete(messages)
-        self.meter.record(self.role, completion)
-        return completion
+        with self.meter.call(self.role, self.model, messages, waits=False) as ended:
+            return ended(await self.lm.acomplete(messages))
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Completion]:
-        for piece in self.lm.stream(messages):
-            if isinstance(piece, Completion):
-                self.meter.record(self.role, piece)
-            yield piece
+        with self.meter.call(self.role, self.model, messages) as ended:
+            for piece in self.lm.stream(messages):
+                yield ended(piece) if isinstance(piece, Completion) else piece
 
     async def astream(self, messages: Sequence[Message]) -> AsyncIterator[str | Completion]:
-        async for piece in self.lm.astream(messages):
-            if isinstance(piece, Completion):
-                self.meter.record(self.role, piece)
-            yield piece
+        with self.meter.call(self.role, self.model, messages, waits=False) as ended:
+            async for piece in self.lm.astream(messages):
+                yield ended(piece) if isinstance(piece, Completion) else piece
 
     def __call__(self, prompt: str) -> str:
         return self.complete([{"role": "user", "content": prompt}]).text
 
 
 class Meter:
-    """What the calls of one sample used, by role and model.  Any thread may record."""
+    """What the calls of one sample used, by role and model.  Any thread may call.
 
-    def __init__(self) -> None:
-        self._budget = Budget(Limits())
-        self._lock = threading.Lock()
+    cost     dollars that the sample may cost; None: without end
+    refused  why a call was not sent: they are spent
+    """
 
-    def record(self, role: str, completion: Completion, model: str = "") -> None:
-        with self._lock:
-            self._budget.record(role, 0, completion.model or model, completion.usage)
+    def __init__(self, cost: float | None = None) -> None:
+        self.refused = ""
+        self.first_seconds: float | None = None  # until the first reply
+        self.sub_calls: list[dict[str, Any]] = []  # what they asked and got, as far as a row keeps it
+        self._cost = cost
+        self._budget = Budget(Limits(cost=cost, tokens=None, seconds=None))
+        self._ended = 0  # calls
+        self._changed = threading.Condition()
 
-    def lost(self, role: str, model: str, usage: Usage | None) -> None:
-        """A call that failed, and was paid for all the same."""
-        if usage:
-            self.record(role, Completion("", usage, model))
+    @contextmanager
+    def call(
+        self, role: str, model: str, messages: Sequence[Message], waits: bool = True
+    ) -> Iterator[Callable[[Completion], Completion]]:
+        """Around a call; what it gives takes what came of that.  Where it `waits`, a call that may well pass
+        the cost, beside those in flight, is begun after these.  Raises LMCallError where the cost is
+        reached."""
+        self._begin(role, waits)
+
+        def ended(completion: Completion) -> Completion:
+            self._record(role, completion.model or model, completion.usage)
+            self._keep(role, messages, completion.text, completion.model or model)
+            return completion
+
+        try:
+            yield ended
+        except LMCallError as error:
+            self._keep(role, messages, "", model, str(error))
+            if error.usage:  # it was paid for all the same
+                self._record(role, model, error.usage)
+            raise
+        finally:
+            with self._changed:
+                self._budget.release(0)
+                self._ended += 1
+                self._changed.notify_all()
+
+    def _begin(self, role: str, waits: bool) -> None:
+        with self._changed:
+            while waits and self._crowded(role):
+                self._changed.wait()
+            try:
+                self._budget.reserve(0)
+            except LimitReached:
+                self.refused = cost_reached(self._cost)
+                raise LMCallError(self.refused) from None
+
+    def _crowded(self, role: str) -> bool:
+        if self._cost is None or not self._budget.in_flight:
+            return False
+        return not self._ended or self._budget.crowded(role)  # what a call costs, the first one tells
+
+    def _record(self, role: str, model: str, usage: Usage) -> None:
+        with self._changed:
+            self._budget.record(role, 0, model, usage)
+            if self.first_seconds is None:
+                self.first_seconds = self._budget.seconds
+
+    def _keep(self, role: str, messages: Sequence[Message], reply: str, model: str, error: str = "") -> None:
+        if role == "sub" and len(self.sub_calls) < traces.MOST:
+            prompt = "\n\n".join(str(message["content"]) for message in messages)
+            self.sub_calls.append(traces.call(prompt, reply, model, error))
 
     @property
     def usage(self) -> RunUsage:
         return self._budget.usage
+
+
+def cost_reached(cost: float | None) -> str:
+    return f"the ${cost or 0.0:.4g} that --max-cost left for this sample were spent before its answer"
 
 
 def counter(lm: LM, fetching: bool = True) -> Callable[[str], int]:

@@ -5,6 +5,7 @@ that you trust."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import rlm.core.rlm as official
@@ -66,4 +67,12 @@ class Client(BaseLM):  # type: ignore[misc]
 
 
 def _messages(prompt: str | list[Message]) -> list[Message]:
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    """As our LMs take them, turn by turn: neighbours of one role are one message, and the last is the
+    user's; it asks for a last answer in the assistant's name."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    told = [*prompt[:-1], Message(role="user", content=prompt[-1]["content"])]
+    return [
+        {"role": role, "content": "\n\n".join(message["content"] for message in some)}
+        for role, some in groupby(told, key=lambda message: message["role"])
+    ]

@@ -37,7 +37,8 @@ class Row:
     cost_usd   None where a price is not known
     wall_s     seconds of the method, ttfa_s until its first reply
     coverage   share of the context's characters that models were shown, where that is known
-    trace      an RLM's steps: what was said, the code, its output, its error
+    trace      an RLM's steps: what was said, the code, its output, its error; and the ends of what sub-calls
+               and child RLMs were asked and replied, in their step or, of other methods, in one
     """
 
     key: str

@@ -6,6 +6,7 @@ tasks on a Ray cluster."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from rlm_core.pool import CostReached, Places, Purse, Threads, performed
 if TYPE_CHECKING:
     from rlm_core.ray_pool import Cluster
 
-ERRORS_IN_A_ROW = 10  # that end a run: what fails so often will not work the next time
+ERRORS_IN_A_ROW = 10  # of a method, that end a run: what fails so often will not work the next time
 DEFAULTS = Settings()
 META_CHARS = 400  # of a sample's meta, that a row keeps by item
 
@@ -188,7 +189,7 @@ def row_of(
         if scored is None
         else {"strict": scored.strict, "compat": scored.compat, "partial": scored.partial},
         error_class="error" if scored is None else scored.error_class,
-        iterations=len(outcome.steps),
+        iterations=sum("code" in step for step in outcome.steps),
         calls={role: outcome.usage.of(role).calls for role in _roles(outcome)},
         tokens=_tokens(outcome),
         cost_usd=outcome.usage.cost if outcome.usage.calls else 0.0,
@@ -228,7 +229,7 @@ class Tally:
     cost: float = 0.0
     unpriced: bool = False
     working: dict[Job, None] = field(default_factory=dict)  # in the order in which they were begun
-    failing: int = 0  # errors in a row
+    failing: Counter[str] = field(default_factory=Counter)  # errors in a row, by method
     stopped: str = ""  # why, where it was before the end
 
     def add(self, row: Row) -> None:
@@ -236,9 +237,10 @@ class Tally:
         self.errors += row.status == "error"
         self.cost += row.cost_usd or 0.0
         self.unpriced = self.unpriced or row.cost_usd is None
-        self.failing = self.failing + 1 if row.status == "error" else 0
-        if self.failing >= ERRORS_IN_A_ROW:
-            self.stopped = f"{self.failing} samples in a row failed, the last with: {row.reason}"
+        failing = self.failing[row.method] + 1 if row.status == "error" else 0
+        self.failing[row.method] = failing
+        if failing >= ERRORS_IN_A_ROW:
+            self.stopped = f"{failing} samples in a row failed by {row.method}, the last with: {row.reason}"
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,8 @@ def run(
 ) -> Tally:
     """Performs all jobs, some at once, and hands each row to `keep` before the next job is begun.
 
-    max_cost  no job is begun once so much is spent, and each begun may spend a share of what is left
+    max_cost  no job is begun once so much is spent, and each begun may spend a share of what is left; the
+              first is done alone, and tells what one costs
     tick      called a few times a second
 
     Ends early, with `tally.stopped` saying why, by the cost or by too many errors in a row.  Raises what
@@ -294,7 +297,8 @@ def run(
             tally.working[job] = None
             yield job
 
-    purse = Purse(None if max_cost is None else max(0.0, max_cost - tally.cost), concurrency)
+    left = None if max_cost is None else max(0.0, max_cost - tally.cost)
+    purse = Purse(left, concurrency, first_alone=True)
     try:
         with closing(performed(begun(), places, concurrency, purse, lambda row: row.cost_usd, tick)) as done:
             for job, row in done:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from llm_rlm.as_lm import CalleeLM
 from rlm_bench import methods, options, report, rows, runner, tasks
 from rlm_bench.forecast import forecast
 from rlm_bench.methods import Settings
@@ -17,6 +20,10 @@ from rlm_bench.models import SCRIPTED, Model, counter, fetch, interrupt
 from rlm_bench.progress import Progress
 from rlm_bench.samples import SUITE_VERSION
 from rlm_bench.telling import say, width
+from rlm_core import prices
+from rlm_core.home import home
+from rlm_core.lms import Usage
+from rlm_core.pool import LEAST
 from rlm_core.ray_pool import Cluster
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -56,6 +63,7 @@ class Setup:
             ) from error
 
     def run(self, folder: Path, concurrency: int | None, max_cost: float | None, address: str | None) -> None:
+        again = partial(_again, folder, concurrency, address)
         at_once = concurrency or min(lm.concurrency or 4 for lm in (self.root, self.sub))
         cluster = Cluster(address) if address else None
         work = runner.Work(self.models.with_keys() if cluster else self.models, self.settings, folder.name)
@@ -72,7 +80,10 @@ class Setup:
                 click.echo(
                     f"{len(todo)} samples to do, {len(self.jobs) - len(todo)} done, in {folder}", err=True
                 )
-                if todo and not cluster and any(map(methods.needs_model, self.methods)):
+                calls = any(map(methods.needs_model, self.methods))
+                if todo and calls and max_cost is not None:
+                    self.say_unpriced()
+                if todo and calls and not cluster:
                     fetch(self.root, self.sub)
                 with Progress(tally) as progress:
 
@@ -90,13 +101,24 @@ class Setup:
                         tick=progress.draw,
                     )
         except KeyboardInterrupt:
-            click.echo(f"Stopped. What was done is kept: llm rlm bench run --resume {folder}", err=True)
+            click.echo(f"Stopped. What was done is kept: {again(max_cost)}", err=True)
             interrupt(self.root, self.sub, code=INTERRUPTED)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as error:
             say(error)
             raise
-        self.after(folder, tally, max_cost)
+        none_left = max_cost is not None and tally.cost > max_cost - LEAST
+        self.after(folder, tally, max_cost, again("DOLLARS" if none_left else max_cost))
+
+    def say_unpriced(self) -> None:
+        lms = {lm.model: lm for lm in (self.root, self.sub) if isinstance(lm, CalleeLM)}
+        for name, lm in lms.items():
+            if prices.cost(Usage(1, 1), lm.callee.facts) is None:
+                click.echo(
+                    f"No price of {name} is known, so --max-cost cannot be held: give it in "
+                    f"{home() / 'prices.toml'}",
+                    err=True,
+                )
 
     def left_to_do(self, before: Iterable[rows.Row]) -> list[runner.Job]:
         return list(
@@ -114,19 +136,25 @@ class Setup:
                 f"with that one, or start another run"
             )
 
-    def after(self, folder: Path, tally: runner.Tally, max_cost: float | None) -> None:
+    def after(self, folder: Path, tally: runner.Tally, max_cost: float | None, again: str) -> None:
+        """`again`: the command that goes on."""
         click.echo(report.terminal(rows.read(folder), width()))
         if max_cost is not None and tally.unpriced:
             click.echo("Some calls have no known price: --max-cost could not be held.", err=True)
+        if max_cost is not None and tally.cost > max_cost + LEAST:
+            click.echo(
+                f"${tally.cost:.4g} were spent, more than --max-cost: what a call costs is known once it has "
+                f"come back. With --concurrency 1 none is sent beside others.",
+                err=True,
+            )
         if tally.errors:
             click.echo(
-                f"{tally.errors} errors, which no score counts: --resume {folder} tries them again", err=True
+                f"{tally.errors} errors, which no score counts, and which are tried again by: {again}",
+                err=True,
             )
         click.echo(f"Report: llm rlm bench report {folder}", err=True)
         if tally.stopped:
-            raise click.ClickException(
-                f"stopped: {tally.stopped}. Go on: llm rlm bench run --resume {folder}"
-            )
+            raise click.ClickException(f"stopped: {tally.stopped}. Go on: {again}")
 
     def config(self) -> dict[str, Any]:
         packages = ("llm-rlm", "llm", "dspy", "xllamacpp", "RestrictedPython", "rlms")
@@ -150,6 +178,15 @@ class Setup:
         """Of what is left to do of the run that was `begun` in that folder; of all without one."""
         jobs = self.left_to_do(rows.written(begun)) if begun else self.jobs
         return forecast(jobs, self.root, self.sub, self.settings)
+
+
+def _again(folder: Path, concurrency: int | None, address: str | None, max_cost: float | str | None) -> str:
+    """The command that goes on with a run, in the same way."""
+    words = ["llm", "rlm", "bench", "run", "--resume", str(folder)]
+    given = {"--concurrency": concurrency, "--ray": address, "--max-cost": max_cost}
+    for option, value in given.items():
+        words += [option, f"{value}"] if value is not None else []
+    return shlex.join(words)
 
 
 def of_library(spec: runner.Spec) -> bool:

@@ -32,29 +32,42 @@ class CostReached(Exception):
 
 class Purse:
     """The dollars of a batch.  Each item takes an even share of what is not yet spoken for, and gives back
-    what it did not spend; so what is spent never exceeds the whole, and all places can be used.
+    what it did not spend; so all places can be used.  What a call costs is known only once it has come back,
+    so an item may spend more than its share: none is begun beside others where less is left than the
+    costliest so far took.  The whole is exceeded by no more than items exceed their shares by.
 
-    whole   None: without end
-    places  items at once
-    limit   the most that one item may take
+    whole        None: without end
+    places       items at once
+    limit        the most that one item may take
+    first_alone  whether nothing is begun beside the first item, which tells what one costs
 
     Raises ValueError for what is no amount of dollars."""
 
-    def __init__(self, whole: float | None, places: int, limit: float | None = None):
+    def __init__(
+        self, whole: float | None, places: int, limit: float | None = None, first_alone: bool = False
+    ):
         if whole is not None and not 0 <= whole < math.inf:
             raise ValueError(f"max_cost={whole}: must be a finite number of dollars, and not negative")
         self.left = whole
         self.limit = limit
-        self._free = places
+        self._places = self._free = places
+        self._costliest: float | None = None if first_alone else 0.0  # of the items so far
 
     @property
-    def spent(self) -> bool:
-        return self.left is not None and self.left < LEAST
+    def open(self) -> bool:
+        """Whether another item may be begun, beside those that are out."""
+        if self.left is None:
+            return True
+        beside = self._free < self._places
+        if beside and (self._costliest is None or self.left < self._costliest):
+            return False
+        return self.left >= LEAST
 
     def take(self) -> float | None:
         if self.left is None:
             return self.limit
-        share = self.left / self._free
+        least = self.left if self._costliest is None else min(self.left, self._costliest)
+        share = max(self.left / self._free, least)
         if self.limit is not None:
             share = min(self.limit, share)
         self.left -= share
@@ -65,6 +78,7 @@ class Purse:
         if self.left is not None:
             self.left += (share or 0.0) - (spent or 0.0)
             self._free += 1
+            self._costliest = max(self._costliest or 0.0, spent or 0.0)
 
 
 class Places(ABC, Generic[T, R]):
@@ -102,7 +116,7 @@ def performed(
     waiting, out, more = iter(items), 0, True
     try:
         while more or out:
-            while more and out < at_once and not purse.spent:
+            while more and out < at_once and purse.open:
                 try:
                     item = next(waiting)
                 except StopIteration:

@@ -16,6 +16,7 @@ from processes import descendants
 
 from rlm_bench import corpora, rows, runner, stdlib
 from rlm_bench.commands import bench
+from rlm_bench.setups import Setup
 
 ROOT = Path(__file__).parents[2]
 
@@ -284,10 +285,20 @@ def test_what_failed_tries_took_is_not_forgotten_when_a_run_goes_on(here):
     tries = [dataclasses.replace(last, status="error", score=None, cost_usd=0.4) for _ in range(3)]
     lines = "".join(f"{one.line()}\n" for one in (done, *tries))
     (here / "run" / rows.SAMPLES).write_text(lines)
-    assert "$1 is spent" in refused_after("run", "--resume", "run", "--max-cost", "1")
+    told = refused_after("run", "--resume", "run", "--max-cost", "1", "--concurrency", "2")
+    again = "llm rlm bench run --resume run --concurrency 2 --max-cost DOLLARS"
+    assert f"stopped: $1 is spent. Go on: {again}" in told
+    assert "$1.2 were spent, more than --max-cost" in told
     assert (here / "run" / rows.SAMPLES).read_text() == lines
     said("run", "--resume", "run", "--max-cost", "2")
     assert [one.status for one in rows.read(here / "run")] == ["answered", "answered"]
+
+
+def test_that_no_price_is_known_is_said_before_anything_is_sent(here, capsys):
+    what = ("--task", "niah", "--method", "oracle", "-m", "local", "--max-cost", "1", "--dir", "run")
+    assert "price" not in said("run", *what).stderr  # as no model is asked
+    Setup.begun(here / "run").say_unpriced()
+    assert "No price of local is known, so --max-cost cannot be held: give it in" in capsys.readouterr().err
 
 
 def test_several_inputs_are_read_as_one_in_which_nothing_counts_twice(here):
@@ -414,14 +425,14 @@ def test_a_run_that_is_killed_loses_no_more_than_the_sample_in_flight(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_ctrl_c_keeps_what_was_done_says_how_to_go_on_and_leaves_no_process(tmp_path):
-    process = started(tmp_path, *SLOW)
+    process = started(tmp_path, *SLOW, "--max-cost", "2.5")
     lines(tmp_path, 1, process)
     below = descendants(process.pid)
     assert below  # the sandbox's
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "run --resume run" in told
+    assert "run --resume run --max-cost 2.5" in told
     assert "Traceback" not in told
     deadline = time.monotonic() + 10  # what ends with its parent may take a moment
     while left := [one for one in below if Path(f"/proc/{one}").exists()]:

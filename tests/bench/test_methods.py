@@ -1,8 +1,10 @@
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rlm_bench import methods, tasks
+from rlm_bench import methods, tasks, traces
 from rlm_bench.methods import Outcome, Setting, Settings, perform
 from rlm_bench.models import Model, ModelNotFound
 from rlm_bench.samples import Sample
@@ -50,7 +52,7 @@ def test_direct_cuts_nothing_that_fits_and_may_refuse_to_cut():
     assert (outcome.status, outcome.truncated, outcome.coverage) == ("answered", False, 1.0)
     assert given.context in prompt_of(lm)
     refused = by("direct-error", ScriptedLM("7", window=4_000), given)
-    assert refused.status == "error"
+    assert (refused.status, refused.answer) == ("too_long", None)
     assert re.fullmatch(r"the text has [\d,]+ tokens, and [\d,]+ fit", refused.reason or "")
     assert not refused.usage.calls
 
@@ -101,7 +103,7 @@ def test_an_rlm_answers_by_code_and_its_calls_are_counted_by_role(name):
     outcome = by(name, ScriptedLM([LOOK, FIND], price=0.25), given)
     assert (outcome.answer, outcome.status) == (given.answer, "answered")
     assert outcome.usage.of("root").calls == 2
-    assert outcome.usage.cost == (0.5 if name != "dspy_rlm" else None)
+    assert outcome.usage.cost == 0.5
     assert [step["code"][:5] for step in outcome.steps] == ["found", "impor"]
     assert outcome.steps[0]["output"].startswith("1 [")
 
@@ -131,6 +133,96 @@ def test_a_sub_call_is_counted_apart_and_depth_0_has_none():
     without = by("rlm0", ScriptedLM(ask), sub=sub)
     assert without.usage.of("sub").calls == 0
     assert without.answer != "7"
+
+
+@pytest.mark.parametrize("name", ["rlm1", "dspy_rlm", "chunked"])
+def test_what_sub_calls_were_asked_and_replied_is_kept_by_its_ends(name):
+    pytest.importorskip("dspy") if name == "dspy_rlm" else None
+    given = sample(size=60_000)
+    root = ScriptedLM("```repl\nSUBMIT(llm_query('number? ' + context[:20_000]))\n```", window=8_000)
+    outcome = by(name, root, given, ScriptedLM("it is 7 " + "or so " * 900, window=8_000))
+    (calls,) = (step["calls"] for step in outcome.steps if "calls" in step)
+    assert len(calls) == outcome.usage.of("sub").calls
+    told = calls[0]
+    assert given.context[10:100] in told["prompt"]
+    assert "characters left out" in told["prompt"]
+    assert told["reply"].startswith("it is 7 or so")
+    assert len(told["prompt"]) + len(told["reply"]) < 1_400
+    assert told["model"] == "scripted"
+
+
+def test_what_a_child_did_is_kept_in_the_step_that_asked_it():
+    child = ["```repl\nprint(llm_query('deep'))\n```", "```repl\nSUBMIT('7')\n```"]
+    root = "```repl\nSUBMIT(rlm_query('which?', 'a text'))\n```"
+    outcome = by("rlm2", ScriptedLM(root), sub=ScriptedLM(child, answers="the number is 7"))
+    (step,) = outcome.steps
+    (told,) = step["children"]
+    assert (told["query"], told["text"], told["status"], told["answer"]) == (
+        "which?",
+        "a text",
+        "answered",
+        "7",
+    )
+    assert [one["output"] for one in told["steps"]] == ["the number is 7\n", ""]
+    assert told["steps"][0]["calls"][0]["prompt"] == "deep"
+
+
+def test_a_row_keeps_no_more_than_so_many_sub_calls(monkeypatch):
+    monkeypatch.setattr(traces, "MOST", 3)
+    many = "```repl\nllm_query_batched(['a', 'b'])\nprint(1)\n```"
+    root = ScriptedLM([many, many.replace("1", "2"), "```repl\nSUBMIT(str(len(context)))\n```"])
+    outcome = by("rlm1", root, sub=ScriptedLM("-"))
+    assert [len(step.get("calls", ())) for step in outcome.steps] == [2, 1, 0]
+    assert outcome.usage.of("sub").calls == 4
+    noted = by("chunked", ScriptedLM("7"), sample(size=60_000), ScriptedLM("7", window=2_000))
+    assert len(noted.steps[0]["calls"]) == 3
+
+
+@pytest.mark.parametrize("name", ["direct", "rag", "chunked", "rlm0"])
+def test_when_the_first_reply_was_there_is_known(name):
+    outcome = by(name, ScriptedLM([LOOK, FIND] if name == "rlm0" else "7", delay=0.01))
+    assert 0.01 <= outcome.first_seconds <= outcome.seconds
+
+
+@pytest.mark.parametrize("name", ["chunked", "rlm0", "dspy_rlm"])
+def test_a_sample_sends_no_call_beyond_what_it_may_cost_and_is_no_wrong_answer_then(name):
+    pytest.importorskip("dspy") if name == "dspy_rlm" else None
+    looks = [f"```repl\nprint({number}, len(context))\n```" for number in range(30)]
+    lm = ScriptedLM(looks if name != "chunked" else "7", window=4_000, price=1.0, delay=0.01)
+    outcome = perform(name, sample(size=200_000), Setting(lm, lm, cost=3.0))
+    assert (outcome.status, len(lm.calls), outcome.usage.cost) == ("error", 3, 3.0)
+    assert outcome.reason == "the $3 that --max-cost left for this sample were spent before its answer"
+
+
+def test_an_rlm_s_own_limit_of_cost_is_a_result():
+    lm = ScriptedLM([f"```repl\nprint({number})\n```" for number in range(30)], price=2.0)
+    outcome = perform("rlm0", sample(), Setting(lm, lm, cost=100.0))
+    assert (outcome.status, outcome.usage.cost) == ("budget", 6.0)
+
+
+def test_dspy_rlm_takes_any_limit_of_steps():
+    pytest.importorskip("dspy")
+    lm = ScriptedLM([LOOK, FIND])
+    outcome = perform("dspy_rlm", sample(), Setting(lm, lm, Settings(iterations=7)))
+    assert (outcome.status, len(outcome.steps)) == ("answered", 2)
+
+
+def test_a_method_that_changes_its_process_does_one_sample_at_a_time(monkeypatch):
+    at_work, most = [], []
+
+    def work(given, setting, meter):
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        at_work.pop()
+        return Outcome("7")
+
+    monkeypatch.setitem(methods.METHODS, "rlms", work)
+    lm, given = ScriptedLM("7"), sample()
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: perform("rlms", given, Setting(lm, lm)), range(8)))
+    assert set(most) == {1}
+    assert min(one.seconds for one in made) < 0.05  # none counts what it waited for others
 
 
 def test_what_a_model_does_wrong_counts_and_what_happens_to_it_does_not():

@@ -74,6 +74,7 @@ def test_a_row_holds_what_was_done_and_can_be_read_again():
     assert made.params["pos"] == 0.5
     assert made.trace[0]["code"] == "print('7')"
     assert made.ttfa_s <= made.wall_s
+    assert "calls" not in made.trace[0]
     assert len(made.context_sha256) == 64
     assert "context" not in json.loads(made.line())
     assert Row.read(made.line()) == made
@@ -250,6 +251,23 @@ def test_what_fails_again_and_again_is_given_up():
     kept, tally = go(JOBS, lambda job, cost: row(right=None, number=job.spec.index))
     assert len(kept) == tally.errors == runner.ERRORS_IN_A_ROW
     assert "the server is away" in tally.stopped
+
+
+def test_what_fails_again_and_again_beside_what_does_not_is_given_up_too():
+    jobs = [Job(one.spec, method) for one in JOBS for method in ("rlm0", "direct")]
+    kept, tally = go(jobs, lambda job, cost: row(job.method, None if job.method == "direct" else 1.0))
+    assert len(kept) == 2 * tally.errors == 2 * runner.ERRORS_IN_A_ROW
+    assert "10 samples in a row failed by direct" in tally.stopped
+
+
+def test_a_text_that_is_too_long_is_a_result_and_not_tried_again():
+    lm = Models(ScriptedLM("7", window=2_000))
+    jobs = [Job(Spec.of("niah", {}, index=index), "direct-error") for index in range(12)]
+    kept, tally = go(jobs, lambda job, cost: perform_one(job, lm))
+    assert (len(kept), tally.errors, tally.stopped) == (12, 0, "")
+    assert {(one.status, one.strict, one.error_class) for one in kept} == {("too_long", 0.0, "empty")}
+    keys = {job: one.key for job, one in zip(jobs, kept, strict=True)}
+    assert list(left_to_do(jobs, kept, keys.__getitem__)) == []
 
 
 def test_what_would_fail_for_every_job_is_raised_and_what_was_done_is_kept():

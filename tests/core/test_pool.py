@@ -54,6 +54,33 @@ def test_money_that_comes_back_begins_what_is_left():
     assert sorted(item for item, _ in done) == [0, 1, 2]
 
 
+def test_no_more_is_begun_at_once_than_what_is_left_covers_of_the_costliest_item_so_far():
+    """Whose costs are above the even share, and known only afterwards."""
+    purse, begun = Purse(10.0, 4, first_alone=True), []
+
+    def work(item, share):
+        begun.append(item)
+        return 2.0
+
+    with pytest.raises(CostReached):
+        list(performed(range(9), Threads(work), 4, purse, float))
+    assert (len(begun), purse.left) == (5, 0.0)
+
+
+def test_the_first_item_alone_tells_what_one_costs():
+    shares, out = [], []
+
+    def work(item, share):
+        out.append(item)
+        shares.append(share)
+        assert item or len(out) == 1
+        return 0.1
+
+    assert len(list(performed(range(5), Threads(work), 5, Purse(1.0, 5, first_alone=True), float))) == 5
+    assert shares[0] == 1.0
+    assert max(shares[1:]) < 0.5
+
+
 def test_an_empty_purse_is_told_only_where_something_is_left():
     assert list(performed([], Threads(lambda item, share: 1.0), 1, Purse(0.0, 1), float)) == []
     exact = performed([1], Threads(lambda item, share: share), 1, Purse(1.0, 1), float)
