@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from importlib import resources
@@ -22,7 +23,9 @@ def key(chance: random.Random, adjectives: int = 1) -> str:
 
 
 def keys(chance: random.Random, count: int, adjectives: int = 1) -> list[str]:
-    """That many different ones, none of which is part of another."""
+    """That many different ones, none of which is part of another.  ValueError for more than there are."""
+    if count > (there := math.perm(len(ADJECTIVES), adjectives) * len(NOUNS)):
+        raise ValueError(f"there are {there} different names at most, not {count}")
     made: dict[str, None] = {}
     while len(made) < count:
         made[key(chance, adjectives)] = None

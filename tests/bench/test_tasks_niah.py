@@ -1,6 +1,8 @@
+import random
+
 import pytest
 
-from rlm_bench import tasks
+from rlm_bench import prose, tasks
 from rlm_bench.samples import flat
 from rlm_bench.scorers import score
 from rlm_bench.tasks.haystacks import HAYSTACKS
@@ -92,3 +94,8 @@ def test_a_folder_of_ones_own_texts_may_be_the_haystack(tmp_path):
         niah.sample(haystack=f"corpus:{tmp_path}/none")
     with pytest.raises(ValueError, match=r"haystack='hay': must be one of noise, .* or corpus:FOLDER"):
         niah.sample(haystack="hay")
+
+
+def test_more_names_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="there are 39072 different names at most, not 40000"):
+        prose.keys(random.Random(0), 40_000)
