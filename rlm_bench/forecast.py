@@ -41,7 +41,7 @@ class Expected:
 def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
     """A table for the terminal."""
     setting = Setting(root, sub, settings)
-    cells: dict[Spec, Sample] = {}
+    known: dict[tuple[str, Spec], tuple[Usage, Usage, Usage]] = {}
     expected: dict[str, Expected] = {}
     for job in jobs:  # a cell's samples are of one size, and told by its first; each question by itself
         cell = replace(job.spec, index=0) if "size" in tasks.get(job.spec.task).defaults else job.spec
@@ -49,9 +49,9 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
         of.samples += 1
         if not needs_model(job.method):
             continue
-        if cell not in cells:
-            cells[cell] = cell.sample()
-        least, most, notes = _tokens(job.method, cells[cell], setting)
+        if (job.method, cell) not in known:
+            known[job.method, cell] = _tokens(job.method, cell.sample(), setting)
+        least, most, notes = known[job.method, cell]
         of.least += least
         of.most += most
         of.notes += notes
