@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Literal
 
-from rlm_core.lms import LM, Completion, Message, Usage, estimate_tokens
+from rlm_core.lms import LM, Completion, Message, Usage, estimate_tokens, pause
+from rlm_core.pool import Purse, Threads, performed
 
 REPLY = 1_024  # tokens kept free for a reply and the words around a text
 PIECE = 1_200  # characters of a piece that is retrieved
@@ -153,12 +153,22 @@ def chunked(
             NOTE.format(number=number, of=len(parts), text=part, query=query)
             for number, part in enumerate(parts, 1)
         ]
-        with ThreadPoolExecutor(concurrency) as pool:
-            notes = [said for said in pool.map(note or ask, prompts) if said.strip().rstrip(".") != "NOTHING"]
+        said = _all(note or ask, prompts, concurrency)
+        notes = [one for one in said if one.strip().rstrip(".") != "NOTHING"]
         merged = "\n\n".join(notes) or "No part of the text says anything toward the question."
         if count(merged) <= room:
             return ask(MERGE.format(text=merged, query=query))
         text = merged if len(merged) < len(text) else fit(merged, room, count=count)
+
+
+def _all(ask: Ask, prompts: list[str], concurrency: int) -> list[str]:
+    """The replies, in order.  Once the caller shall stop (`lms.stopping`), no more is asked."""
+    places = Threads[int, str](lambda number, share: ask(prompts[number]))
+    purse = Purse(None, concurrency)
+    numbers = range(len(prompts))
+    with closing(performed(numbers, places, concurrency, purse, lambda said: None, lambda: pause(0))) as done:
+        replies = dict(done)
+    return [replies[number] for number in numbers]
 
 
 def _room(window: int, query: str, count: Count) -> int:

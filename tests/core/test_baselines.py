@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
+
 import pytest
 
 from rlm_core import ScriptedLM
 from rlm_core.baselines import Asking, TooLong, chunked, direct, fit, pieces, rag, retrieve
-from rlm_core.lms import estimate_tokens
+from rlm_core.lms import LMCallError, estimate_tokens, stopping
 
 TEXT = "".join(f"Line {number} tells of the weather.\n" for number in range(5_000))
 NEEDLE = TEXT + "The vault opens with 7315.\n" + TEXT
@@ -68,6 +71,28 @@ def test_direct_cuts_the_middle_rag_finds_it_chunked_reads_all() -> None:
     parts = len(pieces(NEEDLE, 4_000))
     assert len(lm.calls) > parts
     assert max(estimate_tokens(call[0]["content"]) for call in lm.calls) <= 4_000
+
+
+def test_once_its_caller_shall_stop_chunked_asks_for_no_more_notes() -> None:
+    stop = threading.Event()
+
+    def read(messages: object) -> str:
+        stop.set()
+        return "7315"
+
+    def asked() -> None:
+        stopping.set(stop)
+        chunked(Asking(lm), NEEDLE, "What?", 3_000, concurrency=1)
+
+    lm = ScriptedLM(read)
+    with pytest.raises(LMCallError):
+        contextvars.copy_context().run(asked)
+    assert len(lm.calls) == 1
+
+
+def test_text_that_sqlite_does_not_take_is_retrieved_all_the_same() -> None:
+    half = "The vault \ud800 opens with 7315."
+    assert retrieve(half, "What opens the vault?", 1_000) == half
 
 
 def test_notes_that_are_too_long_are_chunks_again() -> None:
