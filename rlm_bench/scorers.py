@@ -256,17 +256,17 @@ CHOICE = r"\b[0-3B-D]\b|\bA\b(?!\s+[a-z])"
 def choice(sample: Sample, found: str, answer: Any) -> Score:
     """One of four, 0 to 3 or A to D: strict if the answer names just the right one, be it as its first mark
     ("2: ..."), as "statement 2", or as its only one; compat reads its last."""
-    part = unexplained(stated(found), re.compile(CHOICE).search)
+    gold, part = digit(str(sample.answer)), unexplained(stated(found), re.compile(CHOICE).search)
     leading = re.findall(r"(?m)^\W*([0-3A-D])(?=\s*(?:[:.)\]*]|$|\s[–—-]\s))", part)
     named = [
         re.search(CHOICE, one)
         for one in asserted(rf"(?i:statement|option|choice|number)\W+(?:{CHOICE})", part)
     ]
     got = leading or [one[0] for one in named if one] or asserted(CHOICE, part)
-    right = set(map(digit, got)) == {str(sample.answer)}
+    right = set(map(digit, got)) == {gold}
     every = [digit(mark) for mark in re.findall(r"\b[0-3A-D]\b", found)]
-    compat = right or every[-1:] == [str(sample.answer)]
-    kind = "none" if right else "extra" if str(sample.answer) in every else "wrong"
+    compat = right or every[-1:] == [gold]
+    kind = "none" if right else "extra" if gold in every else "wrong"
     return Score(float(right), float(compat), None, kind)
 
 

@@ -78,6 +78,21 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line_and_what_is_no_utf_8_is_
         read(file)
 
 
+@pytest.mark.parametrize("answer", ["B", 1, "1"])
+def test_a_choice_may_be_given_as_a_letter_or_a_number(tmp_path, answer):
+    (made,) = read(
+        written(tmp_path, {"context": "c", "query": "Which?", "answer": answer, "scorer": "choice"})
+    )
+    assert [score(made, given).strict for given in ("B", "1", "B) the second", "A", "C", "2")] == [
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+
+
 def test_what_gen_says_beside_is_read_where_scores_go_by_it(tmp_path):
     line = {"context": "Ann has 7, Bob 8.", "query": "What has Ann?", "answer": "7", "scorer": "value"}
     line |= {"answer_type": "number", "id": "niah-1", "context_sha256": ""}
