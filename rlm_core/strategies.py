@@ -99,12 +99,12 @@ def _counting(query: str, words: str, count: int, card: str) -> Example:
     )
 
 
-def _finding(query: str, found: dict[str, list[str]], answer: str, card: str) -> Example:
-    """`found`: the lines by the words that they were searched by."""
+def _finding(query: str, found: dict[str, list[str]], answer: str, card: str, near: str = "") -> Example:
+    """`found`: the lines by the words that they were searched by.  `near`: what `grep` tells of the first words,
+    which no line holds."""
     code = "\n".join(f'print(grep("{words}"))' for words in found)
-    return Example(
-        query, card, (Step("", code, "\n".join(map(repr, found.values()))), Step(f"FINAL({answer})"))
-    )
+    output = "\n".join([*([f"(grep: {near})"] if near else []), *map(repr, found.values())])
+    return Example(query, card, (Step("", code, output), Step(f"FINAL({answer})")))
 
 
 _NUMBER, _VALUE = " Answer with the number only.", " Answer with the value only."
@@ -145,9 +145,10 @@ SMALL = Strategy(
         ),
         _finding(
             f"Who came to Mr. Lund's birthday dinner?{_VALUE} If the text does not say, reply NOT_FOUND.",
-            {"birthday dinner": [_DINNER], "Lund": ["Mr. Lund had a cold.", _DINNER]},
+            {"Lund's birthday dinner": [], "Lund": ["Mr. Lund had a cold.", _DINNER]},
             "Hana Sato",
             _card(150_030, 2_204),
+            near=f'no line holds "Lund\'s birthday dinner" as it stands; nearest: {[_DINNER]!r}',
         ),
     ),
 )

@@ -146,13 +146,10 @@ class Names:
         if any(_REGEX_LIKE.search(str(p)) for p in ([pattern] if isinstance(pattern, str) else pattern)):
             told = f"nothing holds {pattern!r} as plain text; for a regular expression add regex=True"
         elif isinstance(pattern, str) and everywhere and self.hints:
-            absent, lines = search.nearest(pattern, list(search.leaves(self.whole())))
-            if absent:
-                told = f"no line holds {pattern!r}, and none holds {', '.join(map(repr, absent))}"
-            elif lines:
-                told = f"no line holds {pattern!r} as it stands; nearest: {lines!r}"
-            else:
+            lines = search.nearest(pattern, list(search.leaves(self.whole())))
+            if not lines:
                 return
+            told = f"no line holds {pattern!r} as it stands; nearest: {lines!r}"
             self.hints -= 1
         else:
             return

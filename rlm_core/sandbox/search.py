@@ -213,30 +213,28 @@ SAY_NOTHING = re.compile(
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def nearest(phrase: str, texts: Sequence[tuple[Any, str]], most: int = 2) -> tuple[list[str], list[str]]:
-    """For a phrase of several words that no line holds: its words that stand nowhere; or else, where each
-    stands somewhere, the lines that hold most of them, the long ones cut to what is around the rarest.
+def nearest(phrase: str, texts: Sequence[tuple[Any, str]], most: int = 2) -> list[str]:
+    """For a phrase of several words that no line holds, but each of which stands somewhere: the lines that
+    hold most of them, the long ones cut to what is around the rarest.
 
     Words match in any case, as parts of words, and without their endings.  Of the rarest word's lines,
     `COUNTED` are looked at."""
     words = dict.fromkeys(_WORD.findall(fold(phrase)))
     telling = [word for word in words if len(word) > 2 and not SAY_NOTHING.fullmatch(word)][:WORDS]
-    stems = {_stem(word): word for word in telling}
+    stems = dict.fromkeys(map(_stem, telling))
     if len(stems) < 2:
-        return [], []
+        return []
 
     def around(stem: str) -> Iterator[Line]:
         finder = literal(stem, case=False)
         return islice((line for name, text in texts for line in lines(name, text, finder(text), 0)), COUNTED)
 
     places = {stem: list(around(stem)) for stem in stems}
-    if absent := [word for stem, word in stems.items() if not places[stem]]:
-        return absent, []
     rarest = min(stems, key=lambda stem: len(places[stem]))
     held = [sum(stem in fold(line) for stem in stems) for line in places[rarest]]
-    best = max(held)
+    best = max(held, default=0)
     nearest = dict.fromkeys(line for line, of in zip(places[rarest], held, strict=True) if of == best > 1)
-    return [], [_cut(line, fold(line).find(rarest)) for line in islice(nearest, most)]
+    return [_cut(line, fold(line).find(rarest)) for line in islice(nearest, most)]
 
 
 def _cut(line: str, at: int) -> str:

@@ -84,8 +84,11 @@ LONG = "hay " * 200 + "The secret magic_number is 4711. " + "hay " * 10
             "grep('magic number of Kelso')",
             "nearest: ['The secret magic numbers of Kelso are told here: 4711.']",
         ),
-        ("grep('MAGICAL number of Kelso')", "and none holds 'magical')"),
-        ("len(grep('the number was told by Orsa and Ilo'))", "and none holds 'orsa', 'ilo')"),
+        ("len(grep('NUMBER told, secretly of Kelso'))", ""),  # a word that stands nowhere
+        (
+            "len(grep('the KELSO number'))",
+            "nearest: ['The secret magic numbers of Kelso are told here: 4711.']",
+        ),
         ("grep('elsewhere')", ""),  # one word: it is not there
         ("grep('of the and')", ""),  # nothing to look for
         ("grep('Nothing magic')", ""),  # no line holds more than one of them
