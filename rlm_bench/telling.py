@@ -24,7 +24,7 @@ class Telling(click.Command):
         except BrokenPipeError:  # of `| head`: click ends quietly
             raise
         except OSError as error:
-            raise click.ClickException(f"{error.filename or 'output'}: {error.strerror}") from None
+            raise click.ClickException(f"{error.filename or 'output'}: {error.strerror or error}") from None
 
 
 class Group(click.Group):

@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,33 @@ def test_the_official_packages_limit_of_time_is_a_timeout(official):
 def test_a_server_that_is_away_is_an_error_of_the_official_package_too(official):
     outcome = by("rlms", ScriptedLM(LMCallError("the server is away", "unreachable")))
     assert (outcome.status, outcome.reason) == ("error", "the server is away")
+
+
+def test_the_official_package_asks_by_turns_as_llms_models_are_asked(official):
+    lm = ScriptedLM("```repl\nprint(1)\n```")
+    by("rlms", lm, iterations=2)
+    for call in lm.calls:
+        roles = [message["role"] for message in call if message["role"] != "system"]
+        assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+
+
+def test_the_official_package_changes_its_process_for_one_sample_at_a_time(official):
+    found, cwd = f"```repl\n{FIND}\nimport time; time.sleep(0.02); print(found)\n```", Path.cwd()
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda _: by("rlms", ScriptedLM([found, READY])), range(6)))
+    assert {(one.status, one.answer) for one in made} == {("answered", sample().answer)}
+    assert Path.cwd() == cwd
+
+
+def test_what_the_official_package_raises_is_an_error_of_the_sample(official, monkeypatch):
+    from rlm_bench import peers
+
+    def lost(*args, **kwargs):
+        raise FileNotFoundError("its folder is gone")
+
+    monkeypatch.setattr(peers.official.RLM, "completion", lost)
+    outcome = by("rlms", ScriptedLM("7"))
+    assert (outcome.status, outcome.reason) == ("error", "FileNotFoundError: its folder is gone")
 
 
 def test_without_the_official_package_its_method_says_what_to_install(monkeypatch):
