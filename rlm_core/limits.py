@@ -32,7 +32,8 @@ class Limits:
     cost          dollars, where prices are known
     seconds       of the whole run
     step_seconds  of one step's own code, not counting the calls it waits for
-    errors        turns in a row without runnable code, or whose code failed just as in the turn before
+    errors        turns in a row without runnable code, or whose code failed just as in the turn before; five
+                  whose code did what it had done before, and changed nothing, end a run as well
     concurrency   calls at once; None takes the model's own default
     output_chars  of a step's output that the root LM is shown
     memory        bytes for a worker beyond what its inputs need; None for the default

@@ -34,6 +34,7 @@ from rlm_core.views import Turn, View
 
 Status = Literal["answered", "not_found", "limit", "error", "cancelled"]
 
+IDLE = 5  # turns in a row of the same code with the same output and variables, and no calls: it will go on so
 DEFAULT_WINDOW = 32_768  # tokens; a cautious guess where a model's window is not known
 CARD_SECONDS = 0.5  # that the scan for a card may take
 
@@ -123,6 +124,9 @@ class Run:
     children: int = 0
     sub_calls: int = 0  # those of its own code
     bad_turns: int = 0
+    idle_turns: int = 0
+    calls: int = 0  # that its code made to the host
+    before: Done | None = None  # what the last step's code came to
     running: replies.Step | None = None  # whose code is in the sandbox
 
     def __post_init__(self) -> None:
@@ -154,6 +158,9 @@ class Run:
                 if reply.step.code:
                     return (yield from self._last_ask(turn + 1, "errors", ": the same code failed as before"))
                 return self.result("error", f"{self.bad_turns} replies in a row held no code to run")
+            if self.idle_turns >= IDLE:
+                more = f": the same code changed nothing, {IDLE} times in a row"
+                return (yield from self._last_ask(turn + 1, "errors", more))
         return (yield from self._last_ask(self.limits.iterations + 1, "iterations"))
 
     def _ask(self, turn: int, closing: str = "") -> Generator[Request[Any] | Event, Any, Reply | Failed]:
@@ -177,7 +184,7 @@ class Run:
 
     def _act(self, step: replies.Step, turn: int) -> Generator[Request[Any] | Event, Any, Result | None]:
         """One step: run the reply's code, or take its text-level final.  A result ends the run."""
-        last = turn >= self.limits.iterations
+        last, calls = turn >= self.limits.iterations, self.calls
         if step.code:
             done = yield from self._run_code(step)
         elif step.final:
@@ -200,8 +207,11 @@ class Run:
                 done, said = replace(done, error=said), ""
         elif step.code:
             said = self._nudge(step.code, done)
-        stuck = bool(step.code and done.error) and self._as_before(step.code, done)
-        self.bad_turns = self.bad_turns + 1 if stuck or not step.code else 0
+        again = bool(step.code) and self._as_before(step.code, done)
+        self.bad_turns = self.bad_turns + 1 if (again and done.error) or not step.code else 0
+        idle = again and self.calls == calls and self._left_as_it_was(done)
+        self.idle_turns = self.idle_turns + 1 if idle else 0
+        self.before = done
         yield self._record(step, done, said, turn)
         return None
 
@@ -254,6 +264,7 @@ class Run:
     def _execute(self, code: str) -> Generator[Request[Any] | Event, Any, Done]:
         frame = yield from InSandbox(Execute(code, self.limits.step_seconds))
         while isinstance(frame, HostCall):
+            self.calls += 1
             try:
                 value = yield from self._serve(frame)
             except (Refused, ContextError, TypeError, ValueError) as error:
@@ -409,6 +420,14 @@ class Run:
             turn.error.split("\n")[-1] == (done.error or "").split("\n")[-1]
         )  # the rest numbers cells
         return same_error and (turn.code, turn.output) == (code, done.output)
+
+    def _left_as_it_was(self, done: Done) -> bool:
+        """Whether the variables are what they were after the step before."""
+        before = self.before
+        return before is not None and (before.variables, before.fingerprints) == (
+            done.variables,
+            done.fingerprints,
+        )
 
     def _record(self, step: replies.Step, done: Done, said: str, turn: int) -> Event:
         """Adds a turn to the trajectory and gives its event."""

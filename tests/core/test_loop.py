@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -176,6 +176,26 @@ def test_not_found_after_nothing_but_code_that_failed_is_pushed_back():
     result = play.play()
     assert (result.status, len(result.trajectory)) == ("not_found", 4)
     assert "No code has looked into the text yet" in play.told[1]
+
+
+NUMBERS = count()
+
+
+@pytest.mark.parametrize(
+    ("cell", "turns"),
+    [
+        (printed("[]\n"), 7),  # once, five times the same, and a last answer
+        ([llm_query("again"), printed("[]\n")], 21),  # a model may say something else
+        (lambda frame: printed("[]\n", variables={"n": f"int: {next(NUMBERS)}"}), 21),  # it goes on counting
+    ],
+)
+def test_code_that_changes_nothing_any_more_ends_the_run(cell, turns):
+    def replies(view):
+        return "FINAL(4711)" if view.closing else repl("grep('x')")
+
+    result = stage(replies, {"grep('x')": cell}, strategy="small", limits=Limits(cost=None)).play()
+    assert (result.status, result.answer, len(result.trajectory)) == ("limit", "4711", turns)
+    assert result.reason.startswith("errors: the same code" if turns < 20 else "iterations")
 
 
 def test_not_found_counts_only_where_code_has_looked():
