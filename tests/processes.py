@@ -1,7 +1,9 @@
-"""Which processes there are."""
+"""Which processes there are, and waiting for what happens beside a test."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -17,3 +19,13 @@ def descendants(process: int) -> list[int]:
             child = int(place.parent.name)
             found += [child, *descendants(child)]
     return found
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether it comes true."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import eventually
 
 from rlm_core.sandbox import control, parcel, zygotes
 from rlm_core.sandbox.host import LocalSandbox, LocalSession
@@ -72,15 +73,6 @@ def gone(pids: Iterable[int]) -> Callable[[], bool]:
     """A question: are all of them reaped?"""
     wanted = list(pids)
     return lambda: not any(map(is_there, wanted))
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def descriptors() -> int:
