@@ -24,6 +24,7 @@ from rlm_core.contract import QUERIES, SUB_CALLS, Terms, Tool
 from rlm_core.delegates import Delegates
 from rlm_core.events import Asking, Event, Noted, Path, Replied, Started, Stepped, SubCalling
 from rlm_core.finals import PUSHES_BACK, Judge
+from rlm_core.grounding import occurs
 from rlm_core.history import KEPT_SHARE, History
 from rlm_core.limits import CHARS_PER_TOKEN, Budget, Refused, RunUsage, check_sub_calls
 from rlm_core.lms import Completion
@@ -208,7 +209,8 @@ class Run:
         elif step.code:
             said = self._nudge(step.code, done)
         again = bool(step.code) and self._as_before(step.code, done)
-        self.bad_turns = self.bad_turns + 1 if (again and done.error) or not step.code else 0
+        blind = not step.code and done.submitted is not None and done.submitted.kind == "not_found"
+        self.bad_turns = self.bad_turns + 1 if (again and done.error) or blind else 0
         idle = again and self.calls == calls and self._left_as_it_was(done)
         self.idle_turns = self.idle_turns + 1 if idle else 0
         self.before = done
@@ -383,6 +385,8 @@ class Run:
             and not before.code
             and before.reasoning == prose
             and len(prose) <= finals.MAX_GROUNDED
+            and any(character.isalnum() for character in prose)
+            and not occurs(prose, self.task.query)
             and self.judge.verified({self.task.fields[0]: prose}, self.history)
         )
 
@@ -422,12 +426,9 @@ class Run:
         return same_error and (turn.code, turn.output) == (code, done.output)
 
     def _left_as_it_was(self, done: Done) -> bool:
-        """Whether the variables are what they were after the step before."""
-        before = self.before
-        return before is not None and (before.variables, before.fingerprints) == (
-            done.variables,
-            done.fingerprints,
-        )
+        """Whether the variables are what they were after the step before, as far as is known of each."""
+        before, known = self.before, done.fingerprints.keys() >= done.variables.keys()
+        return before is not None and known and before.fingerprints == done.fingerprints
 
     def _record(self, step: replies.Step, done: Done, said: str, turn: int) -> Event:
         """Adds a turn to the trajectory and gives its event."""

@@ -148,7 +148,7 @@ SMALL = Strategy(
             {"Lund's birthday dinner": [], "Lund": ["Mr. Lund had a cold.", _DINNER]},
             "Hana Sato",
             _card(150_030, 2_204),
-            near=f'no line holds "Lund\'s birthday dinner" as it stands; nearest: {[_DINNER]!r}',
+            near=f"no line holds this as it stands; nearest: {[_DINNER]!r}",
         ),
     ),
 )

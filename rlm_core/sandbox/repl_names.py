@@ -26,7 +26,7 @@ from rlm_core.sandbox.protocol import Repl, Submission
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """Asks the host: name, args, kwargs -> what it answers.  Raises RuntimeError with the host's words."""
 
-HINTS = 4  # times a cell that `grep` tells what is near to what no line holds
+HINTS = 4  # times a cell that `grep` looks for what is near to what no line holds
 
 _REGEX_LIKE = re.compile(r"\\[dwsbDWSB]|\.[*+]|\||\[[^\]]+\]|^\^|\$$")
 
@@ -137,23 +137,20 @@ class Names:
             found += lines
             if max is not None and len(found) >= max:
                 break
-        if not found and not (regex or compiled):
-            self._tell_of_nothing(pattern, text is None)
+        if not found and not (regex or compiled) and max != 0:
+            self._tell_of_nothing([str(p) for p in patterns], text is None)
         return found
 
-    def _tell_of_nothing(self, pattern: Any, everywhere: bool) -> None:
-        """An empty list reads as "not there"; where other words would find something, it is said."""
-        if any(_REGEX_LIKE.search(str(p)) for p in ([pattern] if isinstance(pattern, str) else pattern)):
-            told = f"nothing holds {pattern!r} as plain text; for a regular expression add regex=True"
-        elif isinstance(pattern, str) and everywhere and self.hints:
-            lines = search.nearest(pattern, list(search.leaves(self.whole())))
-            if not lines:
-                return
-            told = f"no line holds {pattern!r} as it stands; nearest: {lines!r}"
+    def _tell_of_nothing(self, patterns: list[str], everywhere: bool) -> None:
+        """An empty list reads as "not there"; where other words would find something, it is said.  What was
+        looked for is not: an answer that stands in an output counts as seen."""
+        if any(map(_REGEX_LIKE.search, patterns)):
+            self._emit("(grep: no line holds this as plain text; for a regular expression add regex=True)\n")
+        elif len(patterns) == 1 and everywhere and self.hints:
             self.hints -= 1
-        else:
-            return
-        self._emit(f"(grep: {told})\n")
+            lines = search.nearest(patterns[0], list(search.leaves(self.whole())))
+            if lines:
+                self._emit(f"(grep: no line holds this as it stands; nearest: {lines!r})\n")
 
     @_named("chunks")
     def chunks(self, size: int, overlap: int = 0, text: Any = None) -> list[search.Piece]:

@@ -229,10 +229,14 @@ def nearest(phrase: str, texts: Sequence[tuple[Any, str]], most: int = 2) -> lis
         finder = literal(stem, case=False)
         return islice((line for name, text in texts for line in lines(name, text, finder(text), 0)), COUNTED)
 
-    places = {stem: list(around(stem)) for stem in stems}
+    places: dict[str, list[Line]] = {}
+    for stem in stems:
+        places[stem] = list(around(stem))
+        if not places[stem]:
+            return []
     rarest = min(stems, key=lambda stem: len(places[stem]))
     held = [sum(stem in fold(line) for stem in stems) for line in places[rarest]]
-    best = max(held, default=0)
+    best = max(held)
     nearest = dict.fromkeys(line for line, of in zip(places[rarest], held, strict=True) if of == best > 1)
     return [_cut(line, fold(line).find(rarest)) for line in islice(nearest, most)]
 

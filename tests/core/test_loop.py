@@ -186,7 +186,12 @@ NUMBERS = count()
     [
         (printed("[]\n"), 7),  # once, five times the same, and a last answer
         ([llm_query("again"), printed("[]\n")], 21),  # a model may say something else
-        (lambda frame: printed("[]\n", variables={"n": f"int: {next(NUMBERS)}"}), 21),  # it goes on counting
+        (
+            lambda _: printed("[]\n", variables={"n": "int"}, fingerprints={"n": next(NUMBERS)}),
+            21,
+        ),  # it counts
+        (printed("[]\n", variables={"it": "list_iterator"}), 21),  # what is not known may go on
+        (printed("[]\n", variables={"n": "int"}, fingerprints={"n": 1}), 7),
     ],
 )
 def test_code_that_changes_nothing_any_more_ends_the_run(cell, turns):
@@ -209,13 +214,17 @@ def test_a_bare_value_said_twice_is_an_answer_where_it_stands_in_what_was_search
     found = {"grep('code')": Done("['the code is 4711']\n", None)}
     result = stage([repl("grep('code')"), "4711", "4711"], found, strategy="small").play()
     assert (result.status, result.answer, result.unverified) == ("answered", "4711", False)
-    for replies in (
-        ["4711"] * 3,
-        [repl("grep('code')"), *["0815"] * 3],
-        [repl("grep('code')"), "4711", "47", "11"],
-    ):
+    look = repl("grep('code')")
+    unlike = ["0815", "", "...", "<think>hm</think>", "What is the magic number?"]
+    for replies in (["4711"] * 3, [look, "4711", "47", "11"], *([look, said, said, said] for said in unlike)):
         result = stage(replies, found, strategy="small").play()
-        assert (result.status, result.reason) == ("error", "3 replies in a row held no code to run")
+        assert (result.status, result.reason) == ("error", "3 replies in a row held no code to run"), replies
+
+
+def test_a_final_after_prose_is_no_reply_without_code():
+    look, final = repl("grep('code')"), "FINAL(Bob Cat)"
+    result = stage([look, "I think so.", "Surely it is.", final, final], strategy="small").play()
+    assert (result.status, result.answer, result.unverified) == ("answered", "Bob Cat", True)
 
 
 def test_a_profile_that_teaches_no_data_is_told_of_none():

@@ -95,6 +95,9 @@ LONG = "hay " * 200 + "The secret magic_number is 4711. " + "hay " * 10
         ("grep(['magic number of', 'Kelso is'])", ""),
         ("grep('magic number of Kelso', text='Kelso')", ""),
         ("grep('magic number of Kelso', regex=True)", ""),
+        ("grep('magic numbers of Kelso', max=0)", ""),  # it holds them
+        ("grep(1815)", ""),
+        ("grep(None)", ""),
     ],
 )
 def test_where_no_line_holds_a_phrase_grep_tells_what_is_near(call, said):
@@ -108,6 +111,14 @@ def test_what_is_near_in_a_long_line_is_cut_to_what_is_around_it():
     output = last("grep('secret magic number')", context=LONG).output
     assert "The secret magic_number is 4711. hay" in output
     assert len(output) < 600
+
+
+def test_what_was_looked_for_is_not_printed_for_it_would_count_as_seen():
+    for code in ("grep('Kelso numbers')", r"grep('Kelso \d+')"):
+        output = last(code, context=NEAR).output
+        assert output.startswith("(grep: no line holds this")
+        assert "Kelso numbers" not in output
+        assert r"Kelso \d+" not in output
 
 
 def test_in_a_loop_grep_tells_what_is_near_a_few_times_and_in_the_next_cell_anew():
