@@ -35,7 +35,7 @@ def main() -> None:
     table(
         "iterations, 100K characters",
         [2, 5, 10, 20, 40],
-        lambda n: run(short, *[LOOK] * (n - 1), END),
+        lambda n: run(short, *(f"{LOOK}  # {turn}" for turn in range(n - 1)), END),
         options,
     )
     table(

@@ -90,13 +90,13 @@ def context(make: Maker) -> Iterator[str]:
         Counting.chars = 0
         made = make()
         made._interpreter_factory = Counting
-        call(made, Scripted(*["1"] * 9, "SUBMIT('x')"), context="x" * 1000)
+        call(made, Scripted(*map(str, range(9)), "SUBMIT('x')"), context="x" * 1000)
         yield f"1,000 characters, 10 steps: {Counting.chars:,} handed over"
 
 
 def history(make: Maker) -> Iterator[str]:
     """4  no compaction"""
-    lm = Scripted(*["print('x' * 10_000)"] * 39, "SUBMIT('end')")
+    lm = Scripted(*(f"print('x' * 10_000)  # {n}" for n in range(39)), "SUBMIT('end')")
     call(make(max_iters=40), lm)
     yield f"40 steps that print 10,000 characters each: {lm.chars:,} sent"
 
@@ -199,7 +199,7 @@ def timeout(make: Maker) -> Iterator[str]:
 
 def budget(make: Maker) -> Iterator[str]:
     """9  a count of calls is the only limit"""
-    lm = Scripted(*["print('x' * 8_000)"] * 12, "SUBMIT('end')")
+    lm = Scripted(*(f"print('x' * 8_000)  # {n}" for n in range(12)), "SUBMIT('end')")
     call(make(limits=Limits(tokens=20_000)), lm)
     yield f"a limit of 20,000 tokens{'' if make is ours else ' cannot be given'}: {lm.chars // 4:,} sent"
     block = "try:\n    llm_query_batched('abc')\nexcept Exception:\n    pass\nx = llm_query('q')\nSUBMIT(x)"

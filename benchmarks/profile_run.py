@@ -67,7 +67,11 @@ def main() -> None:
 
 def phases(context: str, turns: int, delay: float) -> dict[str, list[float]]:
     """Seconds of one run, by phase."""
-    steps = ["print(len(context))", *["x = 1"] * (turns - 2), "SUBMIT(str(context.find('needle')))"]
+    steps = [
+        "print(len(context))",
+        *(f"x = {n}" for n in range(turns - 2)),
+        "SUBMIT(str(context.find('needle')))",
+    ]
     lm = ScriptedLM([f"```repl\n{step}\n```" for step in steps], delay=delay, chunk=1 << 20)
     rlm = RLM(lm, limits=Limits(iterations=turns + 1))
     found: dict[str, list[float]] = defaultdict(list)

@@ -39,7 +39,11 @@ CHILDREN = Job(
     count=16,
     depth=2,
 )
-NO_OP = Job(("print(len({context}))", *["x = 1"] * 20, "where = {context}.find('needle')"), "where", "")
+NO_OP = Job(
+    ("print(len({context}))", *(f"x = {n}" for n in range(20)), "where = {context}.find('needle')"),
+    "where",
+    "",
+)
 
 
 Take = Callable[[Peer], tuple[float, ...]]
