@@ -98,7 +98,7 @@ def unmarked(text: str) -> str:
 MARK = re.compile(
     r"\banswer\b\**(?:\s+(?:to|for)\b[^\n:.]{0,200}?)?\s*(?:\bis\b|\bwas\b|:|=)[\s:*]*+"
     r"(?!(?:based|found|given|located|stated|mentioned|derived|taken|correct|right|because|as)\b)"
-    r"|^\W*(?:label|user|date)\s*:[\s*]*",
+    r"|^[^\w\n]*(?:label|user|date)\s*:[\s*]*",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -66,12 +66,15 @@ def score(sample: Sample, answer: Any, status: str = "answered") -> Score:
 
 
 def declined(sample: Sample, found: str) -> str:
-    """As `declines`; but "" for an answer that names the value that the text lacks or, in words, another that
-    could be it."""
+    """As `declines`; but "" for an answer that names the value that the text lacks or, in words or before the
+    word, another that could be it."""
     kind, gold = declines(found), str(sample.meta.get("value", sample.answer))
     named = [gold] if "value" in sample.meta else []
     if kind == "declined":
         named += [*sample.meta.get("decoys", {}), *rivals(sample, found, [gold])]
+    before, word, _ = found.partition("NOT_FOUND")
+    if word and before.strip():
+        named += [decoy for decoy in sample.meta.get("decoys", {}) if holds(before, str(decoy))]
     given = any(holds(found, str(value)) and not holds(sample.query, str(value)) for value in named)
     return "" if given else kind
 
@@ -217,8 +220,8 @@ def pairs_in(answer: Any) -> set[tuple[int, int]]:
             answer = "\n".join(map(said, answer))
         else:
             try:
-                return {(min(a, b), max(a, b)) for a, b in (map(int, pair) for pair in answer)}
-            except (TypeError, ValueError):
+                return {(min(a, b), max(a, b)) for a, b in (map(whole, pair) for pair in answer)}
+            except (TypeError, ValueError, OverflowError):
                 pass
     found, pair = said(answer), r"(-?\d{1,18})\s*,\s*(-?\d{1,18})"
     named = re.findall(rf"[(\[]\s*{pair}\s*[)\]]", found)
@@ -226,6 +229,13 @@ def pairs_in(answer: Any) -> set[tuple[int, int]]:
         lines = (re.fullmatch(rf"\D*?{pair}\D*", line) for line in re.split(r"[;\n]", found))
         named = [line.groups() for line in lines if line]
     return {(min(int(a), int(b)), max(int(a), int(b))) for a, b in named}
+
+
+def whole(value: Any) -> int:
+    """Raises ValueError for what is no whole number, OverflowError for one without end."""
+    if int(value) != float(value):
+        raise ValueError(f"{value!r} is no whole number")
+    return int(value)
 
 
 def pairs(sample: Sample, found: str, answer: Any) -> Score:

@@ -71,8 +71,9 @@ def weighted(values: Sequence[float], weights: Sequence[float] | None = None) ->
 
 
 def student(freedom: int) -> float:
-    """The 97.5% point of Student's t (Abramowitz and Stegun 26.7.5): to 1% from 3 degrees of freedom on, and
-    too low for 1 and 2."""
+    """The 97.5% point of Student's t: to 1% (Abramowitz and Stegun 26.7.5, which is too low for 1 and 2)."""
+    if freedom < 3:
+        return {1: 12.706, 2: 4.303}[freedom]
     z, v = Z95, freedom
     return (
         z

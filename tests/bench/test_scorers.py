@@ -145,6 +145,19 @@ def test_sets_and_pairs_have_f1():
     assert of("set", ["oak"], "").partial == 0.0
 
 
+@pytest.mark.parametrize(
+    "answer", [[[float("inf"), 1]], "[[Infinity, 1]]", "[[1e999, 2]]", [[1.9, 2], [3, 4]]]
+)
+def test_what_is_no_whole_number_is_in_no_pair(answer):
+    assert strict("pairs", [(1, 2), (3, 4)], answer) == 0
+
+
+def test_a_value_before_the_word_is_an_answer():
+    told = {"decoys": {"4310064": "near_key"}, "unanswerable": True}
+    assert of("abstain", None, "The number is 4310064, NOT_FOUND", **told).error_class == "near_key"
+    assert of("abstain", None, "NOT_FOUND: only 4310064, of another key", **told).strict == 1
+
+
 def test_naming_all_pairs_has_no_lift():
     everyone = [(1, 2), (1, 3), (2, 3)]
     assert pair_rates([(1, 2)], 3, everyone) == {"precision": 1 / 3, "recall": 1.0, "f1": 0.5, "lift": 1.0}

@@ -113,7 +113,9 @@ def test_values_want_a_cluster_each():
             wrong([1, 0], ["a"])
 
 
-@pytest.mark.parametrize(("freedom", "t"), [(3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093), (120, 1.980)])
+@pytest.mark.parametrize(
+    ("freedom", "t"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093), (120, 1.980)]
+)
 def test_students_t_is_that_of_the_tables(freedom, t):
     assert student(freedom) == pytest.approx(t, rel=0.01)
 
