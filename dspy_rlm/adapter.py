@@ -18,6 +18,7 @@ import dspy
 from dspy.primitives.repl_types import REPLEntry, REPLHistory
 
 from rlm_core import contract, replies
+from rlm_core.quoting import ends
 from rlm_core.strategies import Example, Step
 from rlm_core.views import Turn, View
 
@@ -121,10 +122,7 @@ def kinds(card: str) -> str:
 def step(turn: Turn) -> Step:
     """A turn as a worked example has it; a long output head and tail."""
     output = "\n".join(part for part in (turn.output.rstrip("\n"), turn.error) if part)
-    if len(output) > MOST:
-        left_out = f"[... {len(output) - MOST:,} characters left out ...]"
-        output = f"{output[: MOST // 2]}\n{left_out}\n{output[-MOST // 2 :]}"
-    return Step(turn.reasoning, turn.code, output)
+    return Step(turn.reasoning, turn.code, ends(output, MOST))
 
 
 def example(demo: Mapping[str, Any]) -> Example:

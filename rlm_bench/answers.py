@@ -275,6 +275,7 @@ def states(text: str, gold: str, query: str) -> bool:
 # ---- no answer
 
 
+WORD = re.compile(r"(?i:not_found)|NOT[ -]FOUND")
 NOT_FOUND = re.compile(r"\W*(?:(?i:not_found)|NOT[ -]FOUND)\b|.*(?i:\bnot_found)\W*\Z", re.DOTALL)
 NOTHING = (
     r"(?:does|do|did) ?(?:not|nt) (?:actually |explicitly )?"

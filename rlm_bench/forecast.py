@@ -12,6 +12,7 @@ from llm_rlm.as_lm import CalleeLM
 from rlm_bench import tasks
 from rlm_bench.methods import Setting, Settings, needs_model, strategy_of
 from rlm_bench.models import counter
+from rlm_bench.report import plain
 from rlm_bench.runner import Job, Spec
 from rlm_bench.samples import Sample, flat
 from rlm_core import baselines, prices
@@ -59,15 +60,12 @@ def forecast(jobs: Sequence[Job], root: LM, sub: LM, settings: Settings) -> str:
         f"{len({job.spec for job in jobs})} samples, {len(jobs)} answers, window {root.window or 'unknown'}",
         "",
     ]
-    table = [["method", "answers", "tokens in", "tokens out", "cost"]]
+    body = []
     for method, of in expected.items():
         least, most = of.least + of.notes, of.most + of.notes
         told = [_span(least.input, most.input), _span(least.output, most.output), _cost(of, root, sub)]
-        table.append([method, str(of.samples), *(told if needs_model(method) else ["no model", "", ""])])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for name, *figures in table:
-        told = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *told]).rstrip())
+        body.append([method, str(of.samples), *(told if needs_model(method) else ["no model", "", ""])])
+    lines.append(plain((["method", "answers", "tokens in", "tokens out", "cost"], body)))
     lines.append("\nTokens are estimates; an RLM's sub-calls come on top.")
     return "\n".join(lines)
 

@@ -272,47 +272,42 @@ def strategy_of(setting: Setting) -> strategies.Strategy:
 
 
 def _limits(setting: Setting, depth: int) -> Limits:
-    told = setting.settings
+    """But for iterations and sub-calls, which `dspy_rlm.RLM` takes as upstream does, and nowhere else."""
     return Limits(
-        iterations=told.iterations,
         depth=depth,
-        sub_calls=told.sub_calls,
-        seconds=told.seconds,
+        seconds=setting.settings.seconds,
         cost=COST if setting.cost is None else min(COST, setting.cost),
     )
 
 
 def _rlm(depth: int) -> Perform:
     def rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
-        from rlm_core.events import Chunk, Replied, Started, Stepped, SubCalled
+        from rlm_core.events import Chunk, Replied
         from rlm_core.rlm import RLM, Finished
 
         made = RLM(
             setting.root,
             setting.sub,
-            limits=_limits(setting, depth),
+            limits=replace(
+                _limits(setting, depth),
+                iterations=setting.settings.iterations,
+                sub_calls=setting.settings.sub_calls,
+            ),
             strategy=strategy_of(setting),
             sandbox=setting.settings.sandbox,
         )
         start, first, failed = time.monotonic(), None, False
-        shown: list[str] = []
         events: list[Event] = []
         for event in made.stream(sample.context, sample.query):
             if isinstance(event, Replied) and not event.path:
                 first = first or time.monotonic() - start
                 failed = bool(event.error)
-            elif isinstance(event, Started):
-                shown.append(event.card)
-            elif isinstance(event, Stepped):
-                shown.append(event.shown)
-            elif isinstance(event, SubCalled):
-                shown.append(event.prompt)
             elif isinstance(event, Finished):
                 outcome = _outcome(event.result, failed, events)
                 if event.result.limit == "cost" and setting.cost is not None and setting.cost < COST:
                     outcome.status, outcome.reason = "error", cost_reached(setting.cost)
                 outcome.first_seconds = first
-                outcome.coverage = _coverage(sample, shown)
+                outcome.coverage = _coverage(sample, events)
                 return outcome
             if not isinstance(event, Chunk):
                 events.append(event)
@@ -321,18 +316,30 @@ def _rlm(depth: int) -> Perform:
     return rlm
 
 
-def _coverage(sample: Sample, shown: Sequence[str]) -> float | None:
-    """Share of the context that stands in what models were `shown`; None where looking for it takes too
+def _coverage(sample: Sample, events: Sequence[Event]) -> float | None:
+    """Share of the context that stands in what models were shown; None where looking for it takes too
     long."""
     inputs = {"context": sample.context}
     texts = dict(texts_of(inputs))
     pieces, finder = Pieces(inputs), Finder(texts)
     spans: list[Span] = []
-    for text in shown:
+    for text in _shown(events):
         quoted = [piece for piece in pieces.cut(text) if not isinstance(piece, str)]
         spans += quoted or finder.find(text)
     size = sum(map(len, texts.values()))
     return None if finder.late or not size else covered(spans) / size
+
+
+def _shown(events: Sequence[Event]) -> Iterator[str]:
+    from rlm_core.events import Started, Stepped, SubCalled
+
+    for event in events:
+        if isinstance(event, Started):
+            yield event.card
+        elif isinstance(event, Stepped):
+            yield event.shown
+        elif isinstance(event, SubCalled):
+            yield event.prompt
 
 
 def _outcome(result: Result, failed: bool, events: Sequence[Event] = ()) -> Outcome:
@@ -360,8 +367,7 @@ def dspy_rlm(sample: Sample, setting: Setting, meter: Meter) -> Outcome:
             max_iters=told.iterations,
             max_llm_calls=told.sub_calls,
             sub_lm=sub,
-            # the module takes these two as upstream does, and no others beside
-            limits=replace(_limits(setting, 1), iterations=Limits().iterations, sub_calls=Limits().sub_calls),
+            limits=_limits(setting, 1),
             strategy=strategy_of(setting),
             sandbox=told.sandbox,
             window=root.window,

@@ -10,6 +10,7 @@ from rlm_bench import charts, report
 from rlm_bench.charts import Point
 from rlm_bench.rows import Row
 from rlm_bench.summary import (
+    Share,
     abstention,
     by_method,
     chars,
@@ -79,6 +80,10 @@ def _figures(*svgs: str) -> str:
     return f'<div class="figures">{"".join(svgs)}</div>'
 
 
+def _point(x: float, told: Share, number: int, name: str, about: str) -> Point:
+    return Point(x, told.mean, told.interval, f"{about}: {told}", number, name)
+
+
 def _by_size(rows: Sequence[Row], series: dict[str, int]) -> str:
     """A chart for each kind of task."""
     label, kind, svgs = labels(rows), kinds_of(rows), []
@@ -87,8 +92,8 @@ def _by_size(rows: Sequence[Row], series: dict[str, int]) -> str:
         for (name, size), cell in grouped(some, lambda row: (label(row), size_of(row))).items():
             told = share(cell)
             if told.n:
-                title = f"{name}, {asked}, {chars(size)}: {told}"
-                points.append(Point(sizes.index(size), told.mean, told.interval, title, series[name], name))
+                about = f"{name}, {asked}, {chars(size)}"
+                points.append(_point(sizes.index(size), told, series[name], name, about))
         svgs.append(charts.lines(asked, [chars(size) for size in sizes], points))
     return _figures(*svgs)
 
@@ -124,12 +129,10 @@ def _costs(told: dict[str, list[Row]], series: dict[str, int]) -> str:
         if not score.n or not any(row.calls for row in some):
             continue
         each = sum(row.all_tokens for row in some) / len(some)
-        title = f"{name}, {each:,.0f} tokens: {score}"
-        by_tokens.append(Point(each, score.mean, score.interval, title, series[name], name))
+        by_tokens.append(_point(each, score, series[name], name, f"{name}, {each:,.0f} tokens"))
         if spent := cost(some):
             each = spent / len(some)
-            title = f"{name}, ${each:.4f}: {score}"
-            by_dollars.append(Point(each, score.mean, score.interval, title, series[name], name))
+            by_dollars.append(_point(each, score, series[name], name, f"{name}, ${each:.4f}"))
     figures = [charts.scatter("score", "tokens of a sample, on average", by_tokens)] if by_tokens else []
     if by_dollars:
         figures.append(charts.scatter("score", "dollars of a sample, on average", by_dollars))

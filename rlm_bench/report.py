@@ -245,9 +245,9 @@ def judged(rows: Sequence[Row]) -> list[Row]:
 def told_apart(rows: Sequence[Row]) -> tuple[list[Pair], str]:
     """The pairs of methods that are, over all tasks and in each, and what is to be said of the others."""
     rows = judged(rows)
-    groups = grouped(sorted(rows, key=lambda row: row.task), lambda row: row.task)
-    over_all = pairs({ALL: rows}, labels(rows)) if len(groups) > 1 else []
-    found = over_all + pairs(groups, labels(rows))
+    label, groups = labels(rows), grouped(sorted(rows, key=lambda row: row.task), lambda row: row.task)
+    over_all = pairs({ALL: rows}, label) if len(groups) > 1 else []
+    found = over_all + pairs(groups, label)
     apart = [pair for pair in found if pair.apart]
     rest, every = len(found) - len(apart), len(found)
     return apart, f"Not told apart: {rest:,} of {every:,} pairs of methods." if rest else ""

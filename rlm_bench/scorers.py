@@ -19,6 +19,7 @@ from rlm_bench.answers import (
     NOTHING,
     NUMBER,
     TOKENS,
+    WORD,
     asserted,
     day,
     days,
@@ -69,13 +70,14 @@ def declined(sample: Sample, found: str) -> str:
     """As `declines`; but "" for an answer that names the value that the text lacks or, in words or before the
     word, another that could be it."""
     kind, gold = declines(found), str(sample.meta.get("value", sample.answer))
-    named = [gold] if "value" in sample.meta else []
+    lacking = [gold] if "value" in sample.meta else []
+    others, told = list(map(str, sample.meta.get("decoys", {}))), found
     if kind == "declined":
-        named += [*sample.meta.get("decoys", {}), *rivals(sample, found, [gold])]
-    before, word, _ = found.partition("NOT_FOUND")
-    if word and before.strip():
-        named += [decoy for decoy in sample.meta.get("decoys", {}) if holds(before, str(decoy))]
-    given = any(holds(found, str(value)) and not holds(sample.query, str(value)) for value in named)
+        others += rivals(sample, found, [gold])
+    else:  # behind the word stands a reason, which may name others
+        told = WORD.split(found)[0]
+    named = [(found, value) for value in lacking] + [(told, value) for value in others]
+    given = any(holds(part, value) and not holds(sample.query, value) for part, value in named)
     return "" if given else kind
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rlm_core import quoting
 from rlm_core.events import Event
 from rlm_core.trace import Step, Trace, trace
 from rlm_core.views import Turn
@@ -14,11 +15,7 @@ CHARS = 600  # of a prompt, a reply or a child's text
 
 
 def ends(text: str) -> str:
-    """A text, or its two ends with the number of characters between them."""
-    half = CHARS // 2
-    if len(text) <= CHARS:
-        return text
-    return f"{text[:half]}\n[... {len(text) - CHARS:,} characters left out ...]\n{text[-half:]}"
+    return quoting.ends(text, CHARS)
 
 
 def call(prompt: str, reply: str, model: str, error: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Literal
 
-from rlm_core.lms import LM, Completion, Message, Usage, estimate_tokens, pause
+from rlm_core.lms import LM, Completion, Message, Usage, estimate_tokens, pause, well_formed
 from rlm_core.pool import Purse, Threads, performed
 
 REPLY = 1_024  # tokens kept free for a reply and the words around a text
@@ -96,7 +96,7 @@ def retrieve(text: str, query: str, tokens: int, count: Count = estimate_tokens)
         return fit(text, tokens, count=count)
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute("CREATE VIRTUAL TABLE parts USING fts5(body, tokenize='porter unicode61')")
-        db.executemany("INSERT INTO parts (rowid, body) VALUES (?, ?)", enumerate(map(_well_formed, parts)))
+        db.executemany("INSERT INTO parts (rowid, body) VALUES (?, ?)", enumerate(map(well_formed, parts)))
         match = " OR ".join(f'"{word}"' for word in words)
         found = db.execute("SELECT rowid FROM parts WHERE parts MATCH ? ORDER BY bm25(parts)", (match,))
         kept, left = [], tokens
@@ -106,11 +106,6 @@ def retrieve(text: str, query: str, tokens: int, count: Count = estimate_tokens)
                 break
             kept.append(row)
     return "\n...\n".join(parts[row] for row in sorted(kept))
-
-
-def _well_formed(text: str) -> str:
-    """Without halves of surrogate pairs, which SQLite does not take."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 # ---- asking

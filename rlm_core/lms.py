@@ -131,6 +131,11 @@ def _stopped() -> LMCallError:
     return LMCallError("the run was stopped before this call was sent", "cancelled")
 
 
+def well_formed(text: str) -> str:
+    """Halves of surrogate pairs, which UTF-8 has no form for, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def estimate_tokens(text: str | int) -> int:
     """About how many tokens a text has, or one of so many characters: four UTF-8 bytes a token.
 

@@ -41,7 +41,7 @@ from typing import Any, ClassVar
 
 from rlm_core import weights
 from rlm_core.home import home
-from rlm_core.lms import Completion, LMCallError, Message, Usage
+from rlm_core.lms import Completion, LMCallError, Message, Usage, well_formed
 
 THREADS = "RLM_LOCAL_THREADS"  # environment: threads of a model, for who cannot pass `threads`
 WINDOW = 16_384  # tokens; the model can do twice as much, at 12 KB of memory a token
@@ -153,7 +153,7 @@ class LocalLM:
         self, messages: Sequence[Message], put: Callable[[str | Completion | Exception], None]
     ) -> _Call:
         request = {
-            "messages": [_clean(message) for message in messages],
+            "messages": [{**one, "content": well_formed(one["content"])} for one in messages],
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "stop": list(self.stop),
@@ -174,11 +174,6 @@ def default_threads() -> int:
 def _cores() -> int:
     """Cores that this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _clean(message: Message) -> Message:
-    """A message that is valid UTF-8: lone surrogates, which JSON parsers refuse, become question marks."""
-    return {**message, "content": message["content"].encode("utf-8", "replace").decode("utf-8")}
 
 
 @dataclass(eq=False)

@@ -1,5 +1,7 @@
 """Values of the context as a card shows them: quoted and bounded, on one line, so that no text in them,
-whatever it says and whatever line ends or fences it holds, can pass for words of ours."""
+whatever it says and whatever line ends or fences it holds, can pass for words of ours.
+
+And texts that are too long, by their two ends, as they are written (`ends`)."""
 
 from __future__ import annotations
 
@@ -8,6 +10,14 @@ from itertools import islice
 from typing import Any
 
 MAX_LEVEL = 6
+
+
+def ends(text: str, most: int) -> str:
+    """A text, or of one that is longer than `most` its two ends, and how many characters are left out."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
 
 
 def quote(text: str, room: int, end: bool = False) -> tuple[str, int]:

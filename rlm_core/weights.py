@@ -135,8 +135,12 @@ def found(name: str) -> Path | None:
 
 def at_hand(name: str | Path = DEFAULT) -> bool:
     """Whether `weights` would have nothing to fetch."""
-    own = name == DEFAULT and os.environ.get(OWN_MODEL)
-    return bool(own) or str(name) not in MODELS or found(str(name)) is not None
+    return bool(_instead(name)) or str(name) not in MODELS or found(str(name)) is not None
+
+
+def _instead(name: str | Path) -> str | None:
+    """The path of the user's own that stands in for a model."""
+    return os.environ.get(OWN_MODEL) if name == DEFAULT else None
 
 
 def weights(name: str | Path = DEFAULT, progress: Progress | None = None) -> Path:
@@ -146,8 +150,7 @@ def weights(name: str | Path = DEFAULT, progress: Progress | None = None) -> Pat
     processes may ask at once: one fetches, the other waits.  Raises WeightsError; a KeyboardInterrupt passes
     through, and the next call goes on
     with what is there."""
-    own = os.environ.get(OWN_MODEL) if name == DEFAULT else None
-    if own:
+    if own := _instead(name):
         return _own(own, f"{OWN_MODEL}=")
     if str(name) not in MODELS:
         return _own(name, "")

@@ -130,10 +130,8 @@ def table(params: Params, chance: random.Random, size: int, hops: int) -> Draft:
     elif hops == 2:
         query, answer = "What is the favorite color of the person with the most dogs?", colours[top]
     else:
-        query, boss = (
-            "In which city is the manager of the person with the most dogs?",
-            names.index(managers[top]),
-        )
+        query = "In which city is the manager of the person with the most dogs?"
+        boss = names.index(managers[top])
         answer, needles = cities[boss], [] if boss == top else [boss]
     meta = {"hops": hops, "needles": [lines[n] for n in needles], "elsewhere": True}  # as others' colours are
     return Draft(text, f"{query} Answer with one word.", answer, "word", "text", meta)

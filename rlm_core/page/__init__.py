@@ -17,7 +17,9 @@ from typing import Any
 
 from rlm_core.finding import Finder, Span
 from rlm_core.journal import Journal, JournalError, question, state
+from rlm_core.lms import well_formed
 from rlm_core.pieces import Piece, texts_of
+from rlm_core.quoting import ends
 from rlm_core.trace import Call, Step, Trace, trace
 
 QUOTED = 400  # characters of each end of a quotation of the inputs in a prompt
@@ -44,7 +46,7 @@ def page(journal: Journal, row: Mapping[str, Any]) -> str:
     }
     template = (HERE / "page.html").read_text("utf-8")
     made = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
-    return made.encode("utf-8", "replace").decode("utf-8")  # there may be halves of surrogate pairs
+    return well_formed(made)
 
 
 def _inert(data: str) -> str:
@@ -172,7 +174,4 @@ def _shown(value: Any) -> str | None:
 
 
 def _cut(text: str) -> str:
-    if len(text) <= MOST:
-        return text
-    half = MOST // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
+    return ends(text, MOST)

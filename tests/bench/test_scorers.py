@@ -155,7 +155,9 @@ def test_what_is_no_whole_number_is_in_no_pair(answer):
 def test_a_value_before_the_word_is_an_answer():
     told = {"decoys": {"4310064": "near_key"}, "unanswerable": True}
     assert of("abstain", None, "The number is 4310064, NOT_FOUND", **told).error_class == "near_key"
+    assert of("abstain", None, "It is 4310064: not_found", **told).error_class == "near_key"
     assert of("abstain", None, "NOT_FOUND: only 4310064, of another key", **told).strict == 1
+    assert of("abstain", None, "not_found: only 4310064, of another key", **told).strict == 1
 
 
 def test_naming_all_pairs_has_no_lift():

@@ -8,11 +8,11 @@ import re
 import sqlite3
 import subprocess
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from processes import eventually
 
 from rlm_core import RLM, ScriptedLM
 from rlm_core.events import Ended, Noted, Replied, Resumed, Started, SubCalled
@@ -405,10 +405,7 @@ def test_an_answer_that_comes_once_the_recorder_is_closed_is_kept_and_counted(tm
     row = rlm.journal.run("")
     assert row["calls"] == 2
     ended.set()
-    for _ in range(600):
-        if rlm.journal.run("")["calls"] == 3:
-            break
-        time.sleep(0.05)
+    assert eventually(lambda: rlm.journal.run("")["calls"] == 3, 30)
     late = rlm.journal.run("")
     assert (late["calls"], late["input"], late["ended"]) == (3, row["input"] + 7, row["ended"])
     told = [event.text for _, _, event in rlm.journal.events(row["id"]) if isinstance(event, SubCalled)]

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import eventually
 from scripts import declare, steps
 from stub_server import Reply, StubServer, error
 
@@ -481,14 +481,6 @@ def started(command: list[str], work: Path) -> subprocess.Popen[str]:
     )
 
 
-def until(done: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if done():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come to that")
-
-
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
 def test_ended_at_any_moment_the_same_command_goes_on(home: Path, work: Path, sign: signal.Signals) -> None:
     """Nothing that was answered is asked again."""
@@ -506,7 +498,7 @@ def test_ended_at_any_moment_the_same_command_goes_on(home: Path, work: Path, si
     with StubServer(reply) as server:
         declare(home, server.url, can_stream=False)
         process = started(command, work)
-        until(lambda: out.exists() and out.read_bytes().count(b"\n") >= 6)
+        assert eventually(lambda: out.exists() and out.read_bytes().count(b"\n") >= 6, 60)
         process.send_signal(sign)
         begun = time.monotonic()
         _, told = process.communicate(timeout=60)
